@@ -1,0 +1,182 @@
+# Sourced by the other scripts (bash): where things are, and what must be
+# installed.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BUILD=$ROOT/build
+NGINX=${NGINX:-$(PATH=$PATH:/usr/sbin:/usr/local/sbin type -P nginx || true)}
+
+# shellcheck disable=SC2034  # read by the scripts that source this file
+MODULE=$BUILD/ngx_http_api_key_module.so
+
+BUILD_PACKAGES="gcc make libc6-dev nginx libhiredis-dev libjansson-dev
+                libssl-dev zlib1g-dev libpcre2-dev"
+TEST_PACKAGES="redis-server perl curl nghttp2-client python3-minimal procps"
+LINT_PACKAGES="cppcheck clang-tidy"
+
+# Services that Debian starts when their package is installed
+SERVICES="nginx redis-server valkey-server"
+
+
+say() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+}
+
+
+die() {
+    say "$*"
+    exit 1
+}
+
+
+# need build|test|lint...: installs what is missing for these jobs
+
+need() {
+    local job missing=() packages=
+
+    for job in "$@"; do
+        case $job in
+        build)
+            packages+=" $BUILD_PACKAGES"
+            # another source tree needs no source package
+            [ -n "${NGINX_SRC:-}" ] || packages+=" nginx-dev"
+            ;;
+        test) packages+=" $TEST_PACKAGES" ;;
+        lint) packages+=" $LINT_PACKAGES" ;;
+        esac
+    done
+
+    if ! type -P dpkg-query > /dev/null; then
+        say "not a Debian system: taking for granted that these are" \
+            "installed:" $packages
+        return
+    fi
+
+    for package in $packages; do
+        installed "$package" || missing+=("$package")
+    done
+
+    if [ ${#missing[@]} -gt 0 ]; then
+        install_packages "${missing[@]}"
+    fi
+
+    # nginx may have come just now
+    NGINX=${NGINX:-$(PATH=$PATH:/usr/sbin type -P nginx || true)}
+}
+
+
+installed() {
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2> /dev/null)" \
+      = installed ]
+}
+
+
+install_packages() {
+    if [ "$(id -u)" != 0 ]; then
+        say "these packages are missing, and only root can install them:"
+        die "apt-get install --no-install-recommends $*"
+    fi
+
+    say "installing $*"
+    mkdir -p "$BUILD"
+
+    # a subshell: its exit trap must not replace the caller's
+    (
+        exec 9> "$BUILD/.deps.lock"
+        flock 9
+
+        before=$(running_services)
+        hold_services
+        trap 'release_services' EXIT
+        trap 'exit 130' INT TERM HUP
+
+        export DEBIAN_FRONTEND=noninteractive
+        options=(-y --no-install-recommends -o DPkg::Lock::Timeout=300)
+
+        apt-get update -qq < /dev/null > "$BUILD/apt.log" 2>&1 \
+            && apt-get install "${options[@]}" "$@" < /dev/null \
+               >> "$BUILD/apt.log" 2>&1 \
+            || { tail -n 20 "$BUILD/apt.log" >&2
+                 die "apt-get failed, see build/apt.log"; }
+
+        keep_disabled "$@"
+        settle_services "$before"
+    ) || exit 1
+}
+
+
+# Debian's packages ask policy-rc.d whether they may start their service.  Ours
+# says no while we install; one that was there before comes back afterwards.
+
+POLICY=/usr/sbin/policy-rc.d
+POLICY_MARK="# ngx_http_api_key_module: temporary, says no to every start"
+
+
+hold_services() {
+    release_services              # what a killed run may have left behind
+
+    if [ -e $POLICY ]; then
+        mv $POLICY $POLICY.api-key-saved
+    fi
+
+    printf '#!/bin/sh\n%s\nexit 101\n' "$POLICY_MARK" > $POLICY
+    chmod 755 $POLICY
+}
+
+
+release_services() {
+    if grep -qsF "$POLICY_MARK" $POLICY; then
+        rm -f $POLICY
+    fi
+
+    if [ -e $POLICY.api-key-saved ]; then
+        mv $POLICY.api-key-saved $POLICY
+    fi
+}
+
+
+# "name pid..." of each service's processes, one service a line
+
+running_services() {
+    local service pids
+
+    for service in $SERVICES; do
+        pids=$(pgrep -x "$service" | sort -n | tr '\n' ' ') || true
+        [ -z "$pids" ] || echo "$service $pids"
+    done
+}
+
+
+# nothing that we installed shall start at the next boot either
+
+keep_disabled() {
+    local package
+
+    type -P systemctl > /dev/null || return 0
+
+    for package in "$@"; do
+        case " $SERVICES " in
+        *" $package "*)
+            systemctl --quiet disable "$package" > /dev/null 2>&1 || true
+            say "$package is installed and neither started nor enabled"
+            ;;
+        esac
+    done
+}
+
+
+# compares with what ran before: stops what is new, complains of what is gone
+
+settle_services() {
+    local before=$1 service
+
+    for service in $SERVICES; do
+        if grep -q "^$service " <<< "$before"; then
+            pgrep -x "$service" > /dev/null \
+                || say "warning: $service ran before and does not any more"
+
+        elif pgrep -x "$service" > /dev/null; then
+            say "stopping $service, which the installation has started"
+            service "$service" stop > /dev/null 2>&1 || true
+        fi
+    done
+}

@@ -1,0 +1,25 @@
+/*
+ * Copyright (C) the ngx_http_api_key_module authors
+ *
+ * Clear operations.
+ */
+
+#ifndef _NGX_HTTP_API_KEY_CLEAR_H_INCLUDED_
+#define _NGX_HTTP_API_KEY_CLEAR_H_INCLUDED_
+
+
+#include "ngx_http_api_key_module.h"
+
+
+/*
+ * Whether a request is a clear operation by one of the rules (NULL is none):
+ * its method is listed, its path matches as the client sent it or as nginx
+ * reads it, and one of the two is not known to be harmless.  What a regex
+ * cannot judge is one.
+ */
+
+ngx_uint_t ngx_http_api_key_is_clear(ngx_http_request_t *r,
+    ngx_array_t *rules);
+
+
+#endif /* _NGX_HTTP_API_KEY_CLEAR_H_INCLUDED_ */

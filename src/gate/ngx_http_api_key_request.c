@@ -1,0 +1,96 @@
+/*
+ * Copyright (C) the ngx_http_api_key_module authors
+ *
+ * What the gate knows of one request, and how it is found again.
+ */
+
+#include "ngx_http_api_key_request.h"
+
+
+static void ngx_http_api_key_request_cleanup(void *data);
+
+
+ngx_http_api_key_request_t *
+ngx_http_api_key_request(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t          *cln;
+    ngx_http_api_key_request_t  *state;
+
+    state = ngx_http_get_module_ctx(r, ngx_http_api_key_module);
+
+    if (state) {
+        return state;
+    }
+
+    state = ngx_http_api_key_request_find(r);
+
+    if (state == NULL) {
+        cln = ngx_pool_cleanup_add(r->pool,
+                                   sizeof(ngx_http_api_key_request_t));
+        if (cln == NULL) {
+            return NULL;
+        }
+
+        state = cln->data;
+        ngx_memzero(state, sizeof(ngx_http_api_key_request_t));
+        state->found = NGX_AGAIN;
+
+        cln->handler = ngx_http_api_key_request_cleanup;
+    }
+
+    state->pass++;
+    state->searched = 0;
+    state->passed = 0;
+    state->refused = API_KEY_UNJUDGED;
+
+    ngx_http_set_ctx(r, state, ngx_http_api_key_module);
+
+    return state;
+}
+
+
+ngx_http_api_key_request_t *
+ngx_http_api_key_request_find(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t          *cln;
+    ngx_http_api_key_request_t  *state;
+
+    state = ngx_http_get_module_ctx(r, ngx_http_api_key_module);
+
+    if (state || (!r->internal && !r->filter_finalize && r == r->main)) {
+        return state;
+    }
+
+    /* an internal redirect has cleared the contexts, not the pool */
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_http_api_key_request_cleanup) {
+            return cln->data;
+        }
+    }
+
+    return NULL;
+}
+
+
+void
+ngx_http_api_key_request_changed(ngx_http_request_t *r)
+{
+    ngx_uint_t                     i, *index;
+    ngx_http_api_key_main_conf_t  *amcf;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_api_key_module);
+    index = amcf->tainted.elts;
+
+    for (i = 0; i < amcf->tainted.nelts; i++) {
+        r->variables[index[i]].valid = 0;
+        r->variables[index[i]].not_found = 0;
+    }
+}
+
+
+static void
+ngx_http_api_key_request_cleanup(void *data)
+{
+    /* its address is what the state is found by */
+}

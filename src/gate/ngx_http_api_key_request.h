@@ -1,0 +1,88 @@
+/*
+ * Copyright (C) the ngx_http_api_key_module authors
+ *
+ * What the gate knows of one request.
+ */
+
+#ifndef _NGX_HTTP_API_KEY_REQUEST_H_INCLUDED_
+#define _NGX_HTTP_API_KEY_REQUEST_H_INCLUDED_
+
+
+#include "ngx_http_api_key_module.h"
+
+
+/* waits for an answer of the store: see ngx_http_api_key_wait.h */
+
+typedef struct ngx_http_api_key_wait_s  ngx_http_api_key_wait_t;
+
+
+typedef struct {
+
+    /* what the client presented, in any location the request was in */
+
+    ngx_str_t                     key;        /* data NULL: none */
+    ngx_http_api_key_source_t    *source;     /* where it stood first */
+    unsigned                      ambiguous:1;
+
+    /* what this store says of it */
+
+    ngx_http_api_key_store_t     *store;      /* NULL: not asked */
+    ngx_uint_t                    pepper;     /* the one now tried */
+    u_char                        digest[API_KEY_DIGEST_LEN];
+    ngx_int_t                     found;      /* as a lookup's outcome; AGAIN:
+                                                 to be asked */
+    api_key_record_t             *record;     /* in the request's pool */
+    api_key_verdict_e             cleared;    /* the clear script's answer */
+    ngx_http_api_key_wait_t      *wait;       /* NULL: not parked */
+    unsigned                      guarded:1;  /* wait.c has its cleanup */
+
+    /* the verdict of the last location that judged, for variables and log */
+
+    api_key_verdict_e             verdict;
+    unsigned                      live:1;     /* found is for a clear: live */
+
+    /* this pass through the phases */
+
+    ngx_uint_t                    pass;
+    unsigned                      searched:1;
+    unsigned                      passed:1;   /* the access phase is done */
+    api_key_verdict_e             refused;    /* the response to write */
+    ngx_str_t                     body;       /* of the refusal on its way */
+
+    /* the request without the key and with the backend's, see upstream.c */
+
+    ngx_http_api_key_upstream_t  *own;        /* NULL: nothing to put in */
+    ngx_http_handler_pt           content;    /* the wrapped handler */
+    ngx_int_t                   (*create_request)(ngx_http_request_t *r);
+    ngx_str_t                     clean_args;
+    ngx_str_t                     own_args;
+    ngx_str_t                     clean_target;
+    ngx_str_t                     own_target;
+    ngx_table_elt_t              *own_header;
+    unsigned                      injected:1;
+} ngx_http_api_key_request_t;
+
+
+/*
+ * The request's state, made on first use.  It outlives internal redirects,
+ * which clear contexts; each starts a new pass.  NULL when out of memory.
+ */
+
+ngx_http_api_key_request_t *ngx_http_api_key_request(ngx_http_request_t *r);
+
+
+/* The same, but NULL where there is none yet; starts no new pass. */
+
+ngx_http_api_key_request_t *ngx_http_api_key_request_find(
+    ngx_http_request_t *r);
+
+
+/*
+ * Forgets the cached values of all variables that may hold a key, after the
+ * bytes behind them have changed.
+ */
+
+void ngx_http_api_key_request_changed(ngx_http_request_t *r);
+
+
+#endif /* _NGX_HTTP_API_KEY_REQUEST_H_INCLUDED_ */

@@ -1,0 +1,840 @@
+/*
+ * Copyright (C) the ngx_http_api_key_module authors
+ *
+ * What the backend gets.  The client's key is taken out once and for all; the
+ * backend's own key is in the request only while a request to the backend is
+ * being made of it, so that no redirect, log or page of nginx can show it.
+ */
+
+#include "ngx_http_api_key_upstream.h"
+#include "ngx_http_api_key_find.h"
+#include "ngx_http_api_key_mask.h"
+
+
+static ngx_int_t ngx_http_api_key_upstream_headers(ngx_http_request_t *r,
+    ngx_array_t *sources);
+static ngx_int_t ngx_http_api_key_upstream_cookie(ngx_http_request_t *r,
+    ngx_table_elt_t *header, ngx_array_t *sources);
+static void ngx_http_api_key_upstream_remove(ngx_http_request_t *r,
+    ngx_list_part_t *part, ngx_uint_t i);
+static void ngx_http_api_key_upstream_unlink(ngx_http_request_t *r,
+    ngx_table_elt_t *header);
+
+static ngx_int_t ngx_http_api_key_upstream_query(ngx_http_request_t *r,
+    ngx_http_api_key_loc_conf_t *alcf, ngx_http_api_key_request_t *state);
+static ngx_int_t ngx_http_api_key_upstream_without(ngx_pool_t *pool,
+    ngx_str_t *text, api_key_str_t *query, ngx_array_t *sources,
+    api_key_str_t *own, ngx_str_t *result, size_t *removed);
+
+static ngx_int_t ngx_http_api_key_upstream_prepare(ngx_http_request_t *r,
+    ngx_http_api_key_upstream_t *upstream, ngx_http_api_key_request_t *state);
+static ngx_int_t ngx_http_api_key_upstream_own(ngx_pool_t *pool,
+    ngx_http_api_key_upstream_t *upstream, ngx_http_api_key_source_t *place,
+    api_key_str_t *own);
+static ngx_int_t ngx_http_api_key_upstream_own_header(ngx_http_request_t *r,
+    ngx_http_api_key_upstream_t *upstream, ngx_http_api_key_source_t *place,
+    ngx_http_api_key_request_t *state);
+
+static ngx_int_t ngx_http_api_key_upstream_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_api_key_upstream_create_request(
+    ngx_http_request_t *r);
+static ngx_int_t ngx_http_api_key_upstream_inject(ngx_http_request_t *r,
+    ngx_http_api_key_request_t *state);
+static void ngx_http_api_key_upstream_eject(ngx_http_request_t *r,
+    ngx_http_api_key_request_t *state);
+
+
+ngx_int_t
+ngx_http_api_key_upstream_strip(ngx_http_request_t *r,
+    ngx_http_api_key_loc_conf_t *alcf, ngx_http_api_key_request_t *state)
+{
+    if (alcf->remove == NULL
+        || (alcf->upstream && alcf->upstream->mode == NGX_HTTP_API_KEY_PASS))
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_http_api_key_upstream_headers(r, alcf->remove) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_api_key_upstream_query(r, alcf, state);
+}
+
+
+static ngx_int_t
+ngx_http_api_key_upstream_headers(ngx_http_request_t *r, ngx_array_t *sources)
+{
+    ngx_int_t                   rc;
+    ngx_str_t                   token;
+    ngx_uint_t                  i, n, changed;
+    ngx_list_part_t            *part;
+    ngx_table_elt_t            *header;
+    ngx_http_api_key_source_t  *source;
+
+    changed = 0;
+    source = sources->elts;
+
+again:
+
+    part = &r->headers_in.headers.part;
+    header = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            header = part->elts;
+            i = 0;
+        }
+
+        for (n = 0; n < sources->nelts; n++) {
+
+            switch (source[n].type) {
+
+            case NGX_HTTP_API_KEY_HEADER:
+                rc = ngx_http_api_key_header_like(&header[i], &source[n])
+                     ? NGX_OK : NGX_DECLINED;
+                break;
+
+            case NGX_HTTP_API_KEY_BEARER:
+                rc = ngx_http_api_key_header_named(&header[i], &source[n])
+                     ? ngx_http_api_key_bearer(&header[i].value, &token)
+                     : NGX_DECLINED;
+                break;
+
+            case NGX_HTTP_API_KEY_COOKIE:
+                rc = ngx_http_api_key_upstream_cookie(r, &header[i], sources);
+
+                if (rc == NGX_ERROR) {
+                    return NGX_ERROR;
+                }
+
+                changed = 1;
+                break;
+
+            default: /* NGX_HTTP_API_KEY_QUERY */
+                rc = NGX_DECLINED;
+            }
+
+            if (rc == NGX_OK) {
+                ngx_http_api_key_upstream_remove(r, part, i);
+                changed = 1;
+                goto again;
+            }
+        }
+    }
+
+    if (changed) {
+        ngx_http_api_key_request_changed(r);
+    }
+
+    return NGX_OK;
+}
+
+
+/* NGX_OK: nothing is left of this header; NGX_DECLINED: it stays. */
+
+static ngx_int_t
+ngx_http_api_key_upstream_cookie(ngx_http_request_t *r,
+    ngx_table_elt_t *header, ngx_array_t *sources)
+{
+    u_char         *p;
+    size_t          removed;
+    api_key_str_t   text;
+
+    if (header->key.len != 6
+        || ngx_strncmp(header->lowcase_key, "cookie", 6) != 0
+        || header->value.len == 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    text.data = header->value.data;
+    text.len = header->value.len;
+
+    p = ngx_pnalloc(r->pool, text.len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    text.len = api_key_list_without(p, &text, API_KEY_COOKIE,
+                                    ngx_http_api_key_cookie_chosen, sources,
+                                    NULL, &removed);
+    if (removed == 0) {
+        return NGX_DECLINED;
+    }
+
+    if (text.len == 0) {
+        return NGX_OK;
+    }
+
+    p[text.len] = '\0';
+    header->value.data = p;
+    header->value.len = text.len;
+
+    return NGX_DECLINED;
+}
+
+
+/*
+ * Takes element i of a part out of the header list.  Other modules keep
+ * pointers to elements, so none is moved, and no part but the first may be
+ * left empty: nginx reads the first element of a next part unasked.
+ */
+
+static void
+ngx_http_api_key_upstream_remove(ngx_http_request_t *r, ngx_list_part_t *part,
+    ngx_uint_t i)
+{
+    ngx_list_t       *list;
+    ngx_table_elt_t  *header;
+    ngx_list_part_t  *prev, *rest;
+
+    list = &r->headers_in.headers;
+    header = part->elts;
+
+    ngx_http_api_key_upstream_unlink(r, &header[i]);
+
+    if (part->nelts == 1) {
+
+        if (part != &list->part) {
+            for (prev = &list->part; prev->next != part; prev = prev->next) {
+                /* void */
+            }
+
+            prev->next = part->next;
+
+            if (list->last == part) {
+                list->last = prev;
+                list->nalloc = prev->nelts;
+            }
+
+            return;
+        }
+
+        if (part->next) {
+            rest = part->next;
+            *part = *rest;
+
+            if (list->last == rest) {
+                list->last = part;
+            }
+
+            return;
+        }
+
+        part->nelts = 0;
+        return;
+    }
+
+    if (i == part->nelts - 1) {
+        part->nelts--;
+        return;
+    }
+
+    if (i == 0) {
+        part->elts = &header[1];
+        part->nelts--;
+
+        if (list->last == part) {
+            /* a push must not run over the end: the next one is a new part */
+            list->nalloc = part->nelts;
+        }
+
+        return;
+    }
+
+    rest = ngx_palloc(r->pool, sizeof(ngx_list_part_t));
+
+    if (rest == NULL) {
+        /* no room to split: an empty header tells nothing either */
+        ngx_str_null(&header[i].value);
+        return;
+    }
+
+    rest->elts = &header[i + 1];
+    rest->nelts = part->nelts - i - 1;
+    rest->next = part->next;
+
+    part->nelts = i;
+    part->next = rest;
+
+    if (list->last == part) {
+        list->last = rest;
+        list->nalloc = rest->nelts;
+    }
+}
+
+
+/* The shortcuts that nginx keeps to headers which we take out. */
+
+static void
+ngx_http_api_key_upstream_unlink(ngx_http_request_t *r,
+    ngx_table_elt_t *header)
+{
+#if (nginx_version >= 1023000)
+
+    ngx_table_elt_t  **link;
+
+    for (link = &r->headers_in.cookie; *link; link = &(*link)->next) {
+        if (*link == header) {
+            *link = header->next;
+            break;
+        }
+    }
+
+#else
+
+    ngx_uint_t         i;
+    ngx_table_elt_t  **cookies;
+
+    cookies = r->headers_in.cookies.elts;
+
+    for (i = 0; i < r->headers_in.cookies.nelts; i++) {
+        if (cookies[i] == header) {
+            ngx_memmove(&cookies[i], &cookies[i + 1],
+                        (r->headers_in.cookies.nelts - i - 1)
+                        * sizeof(ngx_table_elt_t *));
+            r->headers_in.cookies.nelts--;
+            break;
+        }
+    }
+
+#endif
+
+    if (r->headers_in.authorization == header) {
+        r->headers_in.authorization = NULL;
+    }
+}
+
+
+/* The query stands in the target, in the arguments and in the request line. */
+
+static ngx_int_t
+ngx_http_api_key_upstream_query(ngx_http_request_t *r,
+    ngx_http_api_key_loc_conf_t *alcf, ngx_http_api_key_request_t *state)
+{
+    size_t                        removed, n;
+    ngx_str_t                     args, target;
+    api_key_str_t                 query, own, *put;
+    ngx_http_api_key_source_t    *place;
+    ngx_http_api_key_upstream_t  *upstream;
+
+    put = NULL;
+    upstream = alcf->upstream;
+
+    if (upstream && upstream->mode == NGX_HTTP_API_KEY_REPLACE) {
+        place = upstream->as ? upstream->as : state->source;
+
+        if (place && place->type == NGX_HTTP_API_KEY_QUERY) {
+            if (ngx_http_api_key_upstream_own(r->pool, upstream, place, &own)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
+            put = &own;
+        }
+    }
+
+    removed = 0;
+
+    ngx_http_api_key_query(&r->unparsed_uri, &query);
+
+    if (query.data
+        && ngx_http_api_key_upstream_without(r->pool, &r->unparsed_uri, &query,
+                                             alcf->remove, NULL, &target,
+                                             &removed)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (removed && put
+        && ngx_http_api_key_upstream_without(r->pool, &r->unparsed_uri, &query,
+                                             alcf->remove, put,
+                                             &state->own_target, &n)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    n = 0;
+    query.data = r->args.data;
+    query.len = r->args.len;
+
+    if (query.len
+        && ngx_http_api_key_upstream_without(r->pool, &r->args, &query,
+                                             alcf->remove, NULL, &args, &n)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (n) {
+        if (put
+            && ngx_http_api_key_upstream_without(r->pool, &r->args, &query,
+                                                 alcf->remove, put,
+                                                 &state->own_args, &removed)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        r->args = args;
+        state->clean_args = args;
+    }
+
+    if (removed) {
+        r->unparsed_uri = target;
+        state->clean_target = target;
+    }
+
+    if (n == 0 && removed == 0) {
+        return NGX_OK;
+    }
+
+    if (put) {
+        state->own = upstream;
+    }
+
+    ngx_http_api_key_request_changed(r);
+
+    return ngx_http_api_key_mask_line(r, alcf->remove);
+}
+
+
+/*
+ * Writes text to result without the pieces of its query that are sources, or
+ * with own in their place.  Where nothing of the query is left, its "?" goes.
+ */
+
+static ngx_int_t
+ngx_http_api_key_upstream_without(ngx_pool_t *pool, ngx_str_t *text,
+    api_key_str_t *query, ngx_array_t *sources, api_key_str_t *own,
+    ngx_str_t *result, size_t *removed)
+{
+    u_char         *p;
+    size_t          len, head;
+    api_key_str_t   rest;
+    api_key_piece_t piece;
+
+    *removed = 0;
+    rest = *query;
+
+    while (api_key_piece_next(&rest, API_KEY_QUERY, &piece)) {
+        *removed += ngx_http_api_key_query_chosen(&piece, sources);
+    }
+
+    if (*removed == 0 && own == NULL) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(pool, text->len + 2 + (own ? own->len : 0));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    result->data = p;
+
+    head = query->data - text->data;
+    p = ngx_cpymem(p, text->data, head);
+
+    len = api_key_list_without(p, query, API_KEY_QUERY,
+                               ngx_http_api_key_query_chosen, sources, own,
+                               removed);
+
+    if (len == 0 && head) {
+        p--;
+    }
+
+    p += len;
+    p = ngx_cpymem(p, query->data + query->len, text->len - head - query->len);
+
+    result->len = p - result->data;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_api_key_upstream_replace(ngx_http_request_t *r,
+    ngx_http_api_key_loc_conf_t *alcf, ngx_http_api_key_request_t *state)
+{
+    if (alcf->upstream == NULL
+        || alcf->upstream->mode != NGX_HTTP_API_KEY_REPLACE
+        || r->content_handler == NULL
+        || r->content_handler == ngx_http_api_key_upstream_handler)
+    {
+        /* what nginx answers itself never sees the backend's key */
+        return;
+    }
+
+    state->content = r->content_handler;
+    r->content_handler = ngx_http_api_key_upstream_handler;
+}
+
+
+static ngx_int_t
+ngx_http_api_key_upstream_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                     rc;
+    ngx_uint_t                    pass;
+    ngx_http_upstream_t          *u;
+    ngx_http_api_key_request_t   *state;
+    ngx_http_api_key_loc_conf_t  *alcf;
+
+    alcf = ngx_http_get_module_loc_conf(r, ngx_http_api_key_module);
+    state = ngx_http_api_key_request_find(r);
+
+    if (ngx_http_api_key_upstream_prepare(r, alcf->upstream, state) != NGX_OK
+        || ngx_http_api_key_upstream_inject(r, state) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* the background update of a cached answer comes here as a subrequest */
+
+    ngx_http_set_ctx(r, state, ngx_http_api_key_module);
+
+    pass = state->pass;
+
+    rc = state->content(r);
+
+    ngx_http_api_key_upstream_eject(r, state);
+
+    /*
+     * Has the request to the backend not been made yet, as the body is still
+     * to be read, then it will be with the key in its place again; unless the
+     * handler has failed and the request is in another location by now.
+     */
+
+    u = r->upstream;
+
+    if (u && u->create_request != ngx_http_api_key_upstream_create_request
+        && state->pass == pass
+        && ngx_http_get_module_ctx(r, ngx_http_api_key_module) == state)
+    {
+        state->create_request = u->create_request;
+        u->create_request = ngx_http_api_key_upstream_create_request;
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_api_key_upstream_create_request(ngx_http_request_t *r)
+{
+    ngx_int_t                    rc;
+    ngx_http_api_key_request_t  *state;
+
+    state = ngx_http_api_key_request_find(r);
+
+    if (ngx_http_api_key_upstream_inject(r, state) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = state->create_request(r);
+
+    ngx_http_api_key_upstream_eject(r, state);
+
+    return rc;
+}
+
+
+/*
+ * Makes what is still missing of the request with the backend's own key: it
+ * is appended where it takes no place of the client's in this location.
+ */
+
+static ngx_int_t
+ngx_http_api_key_upstream_prepare(ngx_http_request_t *r,
+    ngx_http_api_key_upstream_t *upstream, ngx_http_api_key_request_t *state)
+{
+    size_t                      n;
+    api_key_str_t               own, query;
+    ngx_array_t                 none;
+    ngx_http_api_key_source_t  *place;
+
+    place = upstream->as ? upstream->as : state->source;
+
+    if (place == NULL || place->type != NGX_HTTP_API_KEY_QUERY) {
+        ngx_str_null(&state->own_args);
+        ngx_str_null(&state->own_target);
+
+        state->own = upstream;
+
+        return place ? ngx_http_api_key_upstream_own_header(r, upstream, place,
+                                                            state)
+                     : NGX_OK;
+    }
+
+    state->own_header = NULL;
+
+    if (state->own != upstream) {
+        ngx_str_null(&state->own_args);
+        ngx_str_null(&state->own_target);
+        state->own = upstream;
+    }
+
+    if (ngx_http_api_key_upstream_own(r->pool, upstream, place, &own)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&none, sizeof(ngx_array_t));
+
+    if (state->own_args.data == NULL
+        || r->args.data != state->clean_args.data
+        || r->args.len != state->clean_args.len)
+    {
+        query.data = r->args.data;
+        query.len = r->args.len;
+
+        state->clean_args = r->args;
+
+        if (query.len == 0) {
+            state->own_args.data = (u_char *) own.data;
+            state->own_args.len = own.len;
+
+        } else if (ngx_http_api_key_upstream_without(r->pool, &r->args, &query,
+                                                     &none, &own,
+                                                     &state->own_args, &n)
+                   != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (state->own_target.data) {
+        return NGX_OK;
+    }
+
+    state->clean_target = r->unparsed_uri;
+
+    ngx_http_api_key_query(&r->unparsed_uri, &query);
+
+    if (query.data) {
+        return ngx_http_api_key_upstream_without(r->pool, &r->unparsed_uri,
+                                                 &query, &none, &own,
+                                                 &state->own_target, &n);
+    }
+
+    state->own_target.len = r->unparsed_uri.len + 1 + own.len;
+    state->own_target.data = ngx_pnalloc(r->pool, state->own_target.len);
+    if (state->own_target.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_sprintf(state->own_target.data, "%V?%*s", &r->unparsed_uri,
+                       own.len, own.data);
+
+    return NGX_OK;
+}
+
+
+/* "NAME=KEY", percent-encoded */
+
+static ngx_int_t
+ngx_http_api_key_upstream_own(ngx_pool_t *pool,
+    ngx_http_api_key_upstream_t *upstream, ngx_http_api_key_source_t *place,
+    api_key_str_t *own)
+{
+    u_char  *p;
+
+    own->len = place->name.len + 1 + upstream->escaped.len;
+
+    p = ngx_pnalloc(pool, own->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    own->data = p;
+    (void) ngx_sprintf(p, "%V=%V", &place->name, &upstream->escaped);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_api_key_upstream_own_header(ngx_http_request_t *r,
+    ngx_http_api_key_upstream_t *upstream, ngx_http_api_key_source_t *place,
+    ngx_http_api_key_request_t *state)
+{
+    u_char           *p;
+    ngx_table_elt_t  *header;
+
+    header = ngx_pcalloc(r->pool, sizeof(ngx_table_elt_t));
+    p = ngx_pnalloc(r->pool, sizeof("Bearer ") + place->name.len
+                             + upstream->secret.len);
+
+    if (header == NULL || p == NULL) {
+        return NGX_ERROR;
+    }
+
+    header->value.data = p;
+
+    switch (place->type) {
+
+    case NGX_HTTP_API_KEY_BEARER:
+        p = ngx_sprintf(p, "Bearer %V", &upstream->secret);
+        break;
+
+    case NGX_HTTP_API_KEY_COOKIE:
+        p = ngx_sprintf(p, "%V=%V", &place->name, &upstream->secret);
+        break;
+
+    default: /* NGX_HTTP_API_KEY_HEADER */
+        p = ngx_sprintf(p, "%V", &upstream->secret);
+    }
+
+    *p = '\0';
+    header->value.len = p - header->value.data;
+
+    if (place->type == NGX_HTTP_API_KEY_COOKIE) {
+        ngx_str_set(&header->key, "Cookie");
+        header->lowcase_key = (u_char *) "cookie";
+        header->hash = ngx_hash_key(header->lowcase_key, 6);
+
+    } else {
+        header->key = place->name;
+        header->lowcase_key = place->lowcase.data;
+        header->hash = place->hash;
+    }
+
+    state->own_header = header;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_api_key_upstream_inject(ngx_http_request_t *r,
+    ngx_http_api_key_request_t *state)
+{
+    ngx_table_elt_t  *header;
+
+    if (state->own_header) {
+        header = ngx_list_push(&r->headers_in.headers);
+        if (header == NULL) {
+            return NGX_ERROR;
+        }
+
+        *header = *state->own_header;
+    }
+
+    if (state->own_args.data && r->args.len == state->clean_args.len
+        && r->args.data == state->clean_args.data)
+    {
+        r->args = state->own_args;
+    }
+
+    if (state->own_target.data) {
+        r->unparsed_uri = state->own_target;
+    }
+
+    state->injected = 1;
+
+    ngx_http_api_key_request_changed(r);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_api_key_upstream_eject(ngx_http_request_t *r,
+    ngx_http_api_key_request_t *state)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *header;
+
+    if (!state->injected) {
+        return;
+    }
+
+    state->injected = 0;
+
+    if (state->own_args.data && r->args.data == state->own_args.data) {
+        r->args = state->clean_args;
+    }
+
+    if (state->own_target.data
+        && r->unparsed_uri.data == state->own_target.data)
+    {
+        r->unparsed_uri = state->clean_target;
+    }
+
+    for (part = &r->headers_in.headers.part;
+         part && state->own_header;
+         part = part->next)
+    {
+        header = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (header[i].value.data == state->own_header->value.data) {
+                ngx_http_api_key_upstream_remove(r, part, i);
+                goto done;
+            }
+        }
+    }
+
+done:
+
+    ngx_http_api_key_request_changed(r);
+}
+
+
+void
+ngx_http_api_key_upstream_leave(ngx_http_request_t *r)
+{
+    ngx_http_api_key_request_t  *state;
+
+    state = ngx_http_api_key_request_find(r);
+
+    if (state == NULL || !state->injected) {
+        return;
+    }
+
+    ngx_http_api_key_upstream_eject(r, state);
+
+    /* an error_page may have been put together of the target in between */
+
+    ngx_http_api_key_mask_literal(&r->args, &state->own->secret);
+    ngx_http_api_key_mask_literal(&r->args, &state->own->escaped);
+
+    if (r->headers_out.location) {
+        ngx_http_api_key_mask_literal(&r->headers_out.location->value,
+                                      &state->own->secret);
+        ngx_http_api_key_mask_literal(&r->headers_out.location->value,
+                                      &state->own->escaped);
+    }
+}
+
+
+ngx_int_t
+ngx_http_api_key_upstream_escape(ngx_pool_t *pool,
+    ngx_http_api_key_upstream_t *upstream)
+{
+    api_key_str_t  secret;
+
+    secret.data = upstream->secret.data;
+    secret.len = upstream->secret.len;
+
+    upstream->escaped.data = ngx_pnalloc(pool, 3 * secret.len);
+    if (upstream->escaped.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    upstream->escaped.len = api_key_query_encode(upstream->escaped.data,
+                                                 &secret);
+
+    return NGX_OK;
+}

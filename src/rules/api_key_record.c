@@ -1,0 +1,815 @@
+/*
+ * Copyright (C) the ngx_http_api_key_module authors
+ *
+ * A key's record out of the fields of its Redis hash, checked field by field.
+ */
+
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <arpa/inet.h>
+
+#include "api_key_record.h"
+
+
+#define API_KEY_TIME_MAX       253402300799   /* 9999-12-31T23:59:59Z */
+#define API_KEY_RATE_MAX       1000000000
+#define API_KEY_WINDOW_MAX     2678400        /* 31 days */
+#define API_KEY_DIGITS_MAX     12             /* of API_KEY_TIME_MAX */
+
+
+typedef int (*api_key_field_pt)(api_key_record_t *record,
+    const api_key_str_t *value);
+
+typedef int (*api_key_word_pt)(const api_key_str_t *word);
+
+typedef struct {
+    api_key_str_t      name;
+    api_key_field_pt   parse;
+    const char        *malformed;
+    const char        *repeated;
+    const char        *missing;               /* NULL: need not be there */
+} api_key_rule_t;
+
+
+static const char *api_key_record_field(api_key_record_t *record,
+    const api_key_field_t *field, unsigned *seen);
+static const char *api_key_record_meta(api_key_record_t *record,
+    const api_key_field_t *field);
+static const char *api_key_record_end(api_key_record_t *record, int64_t ttl,
+    int64_t now);
+static int api_key_field_digest(api_key_record_t *record,
+    const api_key_str_t *value);
+static int api_key_field_name(api_key_record_t *record,
+    const api_key_str_t *value);
+static int api_key_field_state(api_key_record_t *record,
+    const api_key_str_t *value);
+static int api_key_field_created_at(api_key_record_t *record,
+    const api_key_str_t *value);
+static int api_key_field_expires_at(api_key_record_t *record,
+    const api_key_str_t *value);
+static int api_key_field_pepper(api_key_record_t *record,
+    const api_key_str_t *value);
+static int api_key_field_scopes(api_key_record_t *record,
+    const api_key_str_t *value);
+static int api_key_field_allow_from(api_key_record_t *record,
+    const api_key_str_t *value);
+static int api_key_field_rate(api_key_record_t *record,
+    const api_key_str_t *value);
+static int api_key_field_replaces(api_key_record_t *record,
+    const api_key_str_t *value);
+static int api_key_field_replaced_by(api_key_record_t *record,
+    const api_key_str_t *value);
+static int api_key_list_check(const api_key_str_t *list, unsigned max,
+    api_key_word_pt check);
+static int api_key_split(const api_key_str_t *text, int separator,
+    api_key_str_t *head, api_key_str_t *tail);
+static int api_key_number(const api_key_str_t *text, int64_t max,
+    int64_t *number);
+static int api_key_text_length(const api_key_str_t *text);
+static size_t api_key_utf8(const unsigned char *p, size_t len,
+    uint32_t *symbol);
+static int api_key_cidr_address(const api_key_str_t *text,
+    api_key_cidr_t *cidr);
+static void api_key_cidr_unmap(api_key_cidr_t *cidr);
+static void api_key_string_copy(unsigned char **p, api_key_str_t *copy,
+    const api_key_str_t *string);
+
+
+#define api_key_field(name, parse)                                            \
+    { api_key_string(name), parse, "malformed field \"" name "\"",            \
+      "repeated field \"" name "\"", NULL }
+
+#define api_key_field_required(name, parse)                                   \
+    { api_key_string(name), parse, "malformed field \"" name "\"",            \
+      "repeated field \"" name "\"", "missing field \"" name "\"" }
+
+static const api_key_rule_t  api_key_rules[] = {
+    api_key_field_required("digest", api_key_field_digest),
+    api_key_field_required("name", api_key_field_name),
+    api_key_field_required("state", api_key_field_state),
+    api_key_field_required("created_at", api_key_field_created_at),
+    api_key_field("expires_at", api_key_field_expires_at),
+    api_key_field("pepper", api_key_field_pepper),
+    api_key_field("scopes", api_key_field_scopes),
+    api_key_field("allow_from", api_key_field_allow_from),
+    api_key_field("rate", api_key_field_rate),
+    api_key_field("replaces", api_key_field_replaces),
+    api_key_field("replaced_by", api_key_field_replaced_by)
+};
+
+#define API_KEY_RULES  (sizeof(api_key_rules) / sizeof(api_key_rules[0]))
+
+
+static const api_key_str_t  api_key_meta = api_key_string("meta:");
+
+static const api_key_str_t  api_key_no_pepper = api_key_string("none");
+
+/* in the order of api_key_state_e */
+
+static const api_key_str_t  api_key_states[] = {
+    api_key_string("active"),
+    api_key_string("disabled"),
+    api_key_string("revoked")
+};
+
+#define API_KEY_STATES  (sizeof(api_key_states) / sizeof(api_key_states[0]))
+
+
+const char *
+api_key_record_parse(api_key_record_t *record, const unsigned char *id,
+    const api_key_field_t *fields, size_t n, int64_t ttl, int64_t now)
+{
+    size_t       i;
+    unsigned     seen;
+    const char  *reason;
+
+    memset(record, 0, sizeof(api_key_record_t));
+
+    record->expires_at = API_KEY_NEVER;
+    record->pepper = api_key_no_pepper;
+
+    seen = 0;
+
+    for (i = 0; i < n; i++) {
+        reason = api_key_record_field(record, &fields[i], &seen);
+        if (reason != NULL) {
+            return reason;
+        }
+    }
+
+    for (i = 0; i < API_KEY_RULES; i++) {
+        if (api_key_rules[i].missing != NULL && !(seen & (1u << i))) {
+            return api_key_rules[i].missing;
+        }
+    }
+
+    if (memcmp(record->digest, id, API_KEY_ID_LEN) != 0) {
+        return "digest of another key";
+    }
+
+    return api_key_record_end(record, ttl, now);
+}
+
+
+static const char *
+api_key_record_field(api_key_record_t *record, const api_key_field_t *field,
+    unsigned *seen)
+{
+    size_t                 i;
+    const api_key_rule_t  *rule;
+
+    if (field->name.len >= api_key_meta.len
+        && memcmp(field->name.data, api_key_meta.data, api_key_meta.len) == 0)
+    {
+        return api_key_record_meta(record, field);
+    }
+
+    for (i = 0; i < API_KEY_RULES; i++) {
+        rule = &api_key_rules[i];
+
+        if (!api_key_str_equal(&field->name, &rule->name)) {
+            continue;
+        }
+
+        if (*seen & (1u << i)) {
+            return rule->repeated;
+        }
+
+        *seen |= 1u << i;
+
+        return rule->parse(record, &field->value) == 0 ? NULL
+                                                       : rule->malformed;
+    }
+
+    return NULL;
+}
+
+
+static const char *
+api_key_record_meta(api_key_record_t *record, const api_key_field_t *field)
+{
+    size_t         i;
+    api_key_str_t  name;
+
+    name.len = field->name.len - api_key_meta.len;
+    name.data = field->name.data + api_key_meta.len;
+
+    if (api_key_meta_name_check(&name) != 0) {
+        return "malformed name of metadata";
+    }
+
+    if (api_key_meta_value_check(&field->value) != 0) {
+        return "malformed value of metadata";
+    }
+
+    for (i = 0; i < record->nmeta; i++) {
+        if (api_key_str_equal(&record->meta[i].name, &name)) {
+            return "repeated metadata";
+        }
+    }
+
+    if (record->nmeta == API_KEY_META_MAX) {
+        return "too much metadata";
+    }
+
+    record->meta[record->nmeta].name = name;
+    record->meta[record->nmeta].value = field->value;
+    record->nmeta++;
+
+    return NULL;
+}
+
+
+/*
+ * A time to live is counted from now, whose part below a second is unknown,
+ * and is rounded down: a remembered record never outlives its Redis key.  The
+ * last second is the exception.  Rounded down it would refuse a key that
+ * Redis still has, so it is a whole one, and a record read in it may be used
+ * for less than a second too long.
+ */
+
+static const char *
+api_key_record_end(api_key_record_t *record, int64_t ttl, int64_t now)
+{
+    int64_t  end;
+
+    if (ttl == -1) {
+        return NULL;
+    }
+
+    if (ttl < -1) {
+        return "impossible time to live";
+    }
+
+    end = (ttl > 0 && ttl < 1000) ? 1 : ttl / 1000;
+
+    /* the end must stay a date that can be written, year 9999 at most */
+
+    end = (end < API_KEY_TIME_MAX - now) ? now + end : API_KEY_TIME_MAX;
+
+    if (end < record->expires_at) {
+        record->expires_at = end;
+    }
+
+    return NULL;
+}
+
+
+static int
+api_key_field_digest(api_key_record_t *record, const api_key_str_t *value)
+{
+    if (!api_key_str_is_hex(value, API_KEY_DIGEST_LEN)) {
+        return -1;
+    }
+
+    memcpy(record->digest, value->data, API_KEY_DIGEST_LEN);
+
+    return 0;
+}
+
+
+static int
+api_key_field_name(api_key_record_t *record, const api_key_str_t *value)
+{
+    record->name = *value;
+
+    return api_key_name_check(value);
+}
+
+
+static int
+api_key_field_state(api_key_record_t *record, const api_key_str_t *value)
+{
+    size_t  i;
+
+    for (i = 0; i < API_KEY_STATES; i++) {
+        if (api_key_str_equal(value, &api_key_states[i])) {
+            record->state = (api_key_state_e) i;
+            return 0;
+        }
+    }
+
+    return -1;
+}
+
+
+static int
+api_key_field_created_at(api_key_record_t *record, const api_key_str_t *value)
+{
+    return api_key_number(value, API_KEY_TIME_MAX, &record->created_at);
+}
+
+
+static int
+api_key_field_expires_at(api_key_record_t *record, const api_key_str_t *value)
+{
+    return api_key_number(value, API_KEY_TIME_MAX, &record->expires_at);
+}
+
+
+static int
+api_key_field_pepper(api_key_record_t *record, const api_key_str_t *value)
+{
+    if (!api_key_str_equal(value, &api_key_no_pepper)
+        && !api_key_str_is_hex(value, API_KEY_PEPPER_ID))
+    {
+        return -1;
+    }
+
+    record->pepper = *value;
+
+    return 0;
+}
+
+
+static int
+api_key_field_scopes(api_key_record_t *record, const api_key_str_t *value)
+{
+    record->scopes = *value;
+
+    return api_key_list_check(value, API_KEY_SCOPES_MAX, api_key_scope_check);
+}
+
+
+static int
+api_key_field_allow_from(api_key_record_t *record, const api_key_str_t *value)
+{
+    record->allow_from = *value;
+
+    return api_key_list_check(value, API_KEY_CIDRS_MAX, api_key_cidr_check);
+}
+
+
+static int
+api_key_field_rate(api_key_record_t *record, const api_key_str_t *value)
+{
+    return api_key_rate_parse(value, &record->rate_limit,
+                              &record->rate_window);
+}
+
+
+static int
+api_key_field_replaces(api_key_record_t *record, const api_key_str_t *value)
+{
+    record->replaces = *value;
+
+    return api_key_id_check(value);
+}
+
+
+static int
+api_key_field_replaced_by(api_key_record_t *record,
+    const api_key_str_t *value)
+{
+    record->replaced_by = *value;
+
+    return api_key_id_check(value);
+}
+
+
+/*
+ * An empty list is malformed: only an absent field means "none", so that an
+ * emptied allow_from does not open the door to all.
+ */
+
+static int
+api_key_list_check(const api_key_str_t *list, unsigned max,
+    api_key_word_pt check)
+{
+    unsigned       n;
+    api_key_str_t  rest, word;
+
+    if (list->len == 0) {
+        return -1;
+    }
+
+    rest = *list;
+
+    for (n = 0; api_key_list_next(&rest, &word); n++) {
+        if (n == max || check(&word) != 0) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
+api_key_list_next(api_key_str_t *list, api_key_str_t *word)
+{
+    api_key_str_t  rest;
+
+    if (list->data == NULL) {
+        return 0;
+    }
+
+    (void) api_key_split(list, ' ', word, &rest);
+
+    *list = rest;
+
+    return 1;
+}
+
+
+/* Without a separator head is the whole text, and tail has data NULL. */
+
+static int
+api_key_split(const api_key_str_t *text, int separator, api_key_str_t *head,
+    api_key_str_t *tail)
+{
+    const unsigned char  *p;
+
+    *head = *text;
+
+    tail->len = 0;
+    tail->data = NULL;
+
+    p = (text->len != 0) ? memchr(text->data, separator, text->len) : NULL;
+    if (p == NULL) {
+        return 0;
+    }
+
+    head->len = (size_t) (p - text->data);
+
+    tail->len = text->len - head->len - 1;
+    tail->data = p + 1;
+
+    return 1;
+}
+
+
+static int
+api_key_number(const api_key_str_t *text, int64_t max, int64_t *number)
+{
+    size_t         i;
+    int64_t        n;
+    unsigned char  c;
+
+    if (text->len == 0 || text->len > API_KEY_DIGITS_MAX) {
+        return -1;
+    }
+
+    n = 0;
+
+    for (i = 0; i < text->len; i++) {
+        c = text->data[i];
+
+        if (c < '0' || c > '9') {
+            return -1;
+        }
+
+        n = n * 10 + (c - '0');
+    }
+
+    if (n > max) {
+        return -1;
+    }
+
+    *number = n;
+
+    return 0;
+}
+
+
+int
+api_key_rate_parse(const api_key_str_t *text, uint32_t *limit,
+    uint32_t *window)
+{
+    int64_t        requests, seconds;
+    api_key_str_t  head, tail;
+
+    if (!api_key_split(text, '/', &head, &tail)
+        || api_key_number(&head, API_KEY_RATE_MAX, &requests) != 0
+        || api_key_number(&tail, API_KEY_WINDOW_MAX, &seconds) != 0
+        || requests == 0 || seconds == 0)
+    {
+        return -1;
+    }
+
+    *limit = (uint32_t) requests;
+    *window = (uint32_t) seconds;
+
+    return 0;
+}
+
+
+int
+api_key_name_check(const api_key_str_t *name)
+{
+    int  length;
+
+    length = api_key_text_length(name);
+
+    return (length >= 1 && length <= API_KEY_NAME_MAX) ? 0 : -1;
+}
+
+
+int
+api_key_meta_value_check(const api_key_str_t *value)
+{
+    if (value->len > API_KEY_META_VALUE_MAX) {
+        return -1;
+    }
+
+    return (api_key_text_length(value) == -1) ? -1 : 0;
+}
+
+
+/*
+ * The characters of valid UTF-8, or -1 where it is invalid or has a control
+ * character, U+0080 to U+009F included.
+ */
+
+static int
+api_key_text_length(const api_key_str_t *text)
+{
+    int       length;
+    size_t    i, n;
+    uint32_t  symbol;
+
+    length = 0;
+
+    for (i = 0; i < text->len; i += n) {
+        n = api_key_utf8(text->data + i, text->len - i, &symbol);
+
+        if (n == 0 || symbol < 0x20 || (symbol >= 0x7f && symbol < 0xa0)) {
+            return -1;
+        }
+
+        length++;
+    }
+
+    return length;
+}
+
+
+/*
+ * Decodes one character; returns its length, or 0 when it is invalid: cut
+ * off, longer than needed, a surrogate, or beyond U+10FFFF.
+ */
+
+static size_t
+api_key_utf8(const unsigned char *p, size_t len, uint32_t *symbol)
+{
+    size_t    i, n;
+    uint32_t  u, min;
+
+    if (p[0] < 0x80) {
+        *symbol = p[0];
+        return 1;
+    }
+
+    if ((p[0] & 0xe0) == 0xc0) {
+        n = 2;
+        u = p[0] & 0x1f;
+        min = 0x80;
+
+    } else if ((p[0] & 0xf0) == 0xe0) {
+        n = 3;
+        u = p[0] & 0x0f;
+        min = 0x800;
+
+    } else if ((p[0] & 0xf8) == 0xf0) {
+        n = 4;
+        u = p[0] & 0x07;
+        min = 0x10000;
+
+    } else {
+        return 0;
+    }
+
+    if (n > len) {
+        return 0;
+    }
+
+    for (i = 1; i < n; i++) {
+
+        if ((p[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+
+        u = (u << 6) | (p[i] & 0x3f);
+    }
+
+    if (u < min || u > 0x10ffff || (u >= 0xd800 && u <= 0xdfff)) {
+        return 0;
+    }
+
+    *symbol = u;
+
+    return n;
+}
+
+
+int
+api_key_scope_check(const api_key_str_t *scope)
+{
+    size_t         i;
+    unsigned char  c;
+
+    if (scope->len == 0 || scope->len > API_KEY_SCOPE_MAX) {
+        return -1;
+    }
+
+    for (i = 0; i < scope->len; i++) {
+        c = scope->data[i];
+
+        if (!api_key_is_alnum(c)
+            && c != ':' && c != '.' && c != '_' && c != '-')
+        {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
+api_key_meta_name_check(const api_key_str_t *name)
+{
+    size_t         i;
+    unsigned char  c;
+
+    if (name->len == 0 || name->len > API_KEY_META_NAME_MAX) {
+        return -1;
+    }
+
+    for (i = 0; i < name->len; i++) {
+        c = name->data[i];
+
+        if ((!api_key_is_alnum(c) || c != api_key_lower(c)) && c != '_') {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
+api_key_id_check(const api_key_str_t *id)
+{
+    return api_key_str_is_hex(id, API_KEY_ID_LEN) ? 0 : -1;
+}
+
+
+int
+api_key_cidr_check(const api_key_str_t *cidr)
+{
+    api_key_cidr_t  parsed;
+
+    return api_key_cidr_parse(cidr, &parsed);
+}
+
+
+int
+api_key_cidr_parse(const api_key_str_t *text, api_key_cidr_t *cidr)
+{
+    int            counted;
+    int64_t        len;
+    api_key_str_t  head, tail;
+
+    counted = api_key_split(text, '/', &head, &tail);
+
+    if (api_key_cidr_address(&head, cidr) != 0) {
+        return -1;
+    }
+
+    if (counted) {
+        if (api_key_number(&tail, cidr->len, &len) != 0) {
+            return -1;
+        }
+
+        cidr->len = (unsigned) len;
+    }
+
+    api_key_cidr_unmap(cidr);
+
+    return 0;
+}
+
+
+static int
+api_key_cidr_address(const api_key_str_t *text, api_key_cidr_t *cidr)
+{
+    char  buf[INET6_ADDRSTRLEN];
+
+    if (text->len == 0 || text->len >= sizeof(buf)) {
+        return -1;
+    }
+
+    memcpy(buf, text->data, text->len);
+    buf[text->len] = '\0';
+
+    /* a zero inside would hide what follows it from inet_pton() */
+
+    if (strlen(buf) != text->len) {
+        return -1;
+    }
+
+    if (inet_pton(AF_INET, buf, cidr->address) == 1) {
+        cidr->family = AF_INET;
+        cidr->len = 32;
+        return 0;
+    }
+
+    if (inet_pton(AF_INET6, buf, cidr->address) == 1) {
+        cidr->family = AF_INET6;
+        cidr->len = 128;
+        return 0;
+    }
+
+    return -1;
+}
+
+
+/* Clients' mapped addresses are judged as IPv4, so ranges of them must be. */
+
+static void
+api_key_cidr_unmap(api_key_cidr_t *cidr)
+{
+    struct in6_addr  address;
+
+    if (cidr->family != AF_INET6 || cidr->len < 96) {
+        return;
+    }
+
+    memcpy(&address, cidr->address, sizeof(address));
+
+    if (!IN6_IS_ADDR_V4MAPPED(&address)) {
+        return;
+    }
+
+    memcpy(cidr->address, address.s6_addr + 12, 4);
+
+    cidr->family = AF_INET;
+    cidr->len -= 96;
+}
+
+
+size_t
+api_key_record_size(const api_key_record_t *record)
+{
+    size_t  i, size;
+
+    size = offsetof(api_key_record_t, meta)
+           + record->nmeta * sizeof(api_key_field_t)
+           + record->name.len + record->pepper.len
+           + record->scopes.len + record->allow_from.len
+           + record->replaces.len + record->replaced_by.len;
+
+    for (i = 0; i < record->nmeta; i++) {
+        size += record->meta[i].name.len + record->meta[i].value.len;
+    }
+
+    return size;
+}
+
+
+api_key_record_t *
+api_key_record_copy(void *mem, const api_key_record_t *record)
+{
+    size_t             i, size;
+    unsigned char     *p;
+    api_key_record_t  *copy;
+
+    size = offsetof(api_key_record_t, meta)
+           + record->nmeta * sizeof(api_key_field_t);
+
+    memcpy(mem, record, size);
+
+    copy = mem;
+    p = (unsigned char *) mem + size;
+
+    api_key_string_copy(&p, &copy->name, &record->name);
+    api_key_string_copy(&p, &copy->pepper, &record->pepper);
+    api_key_string_copy(&p, &copy->scopes, &record->scopes);
+    api_key_string_copy(&p, &copy->allow_from, &record->allow_from);
+    api_key_string_copy(&p, &copy->replaces, &record->replaces);
+    api_key_string_copy(&p, &copy->replaced_by, &record->replaced_by);
+
+    for (i = 0; i < record->nmeta; i++) {
+        api_key_string_copy(&p, &copy->meta[i].name, &record->meta[i].name);
+        api_key_string_copy(&p, &copy->meta[i].value, &record->meta[i].value);
+    }
+
+    return copy;
+}
+
+
+static void
+api_key_string_copy(unsigned char **p, api_key_str_t *copy,
+    const api_key_str_t *string)
+{
+    if (string->len == 0) {
+        copy->data = NULL;
+        return;
+    }
+
+    memcpy(*p, string->data, string->len);
+
+    copy->data = *p;
+    *p += string->len;
+}

@@ -1,0 +1,123 @@
+/*
+ * Copyright (C) the ngx_http_api_key_module authors
+ *
+ * What the store knows of one key: read from the fields of a Redis hash, and
+ * trusted no more than any other input.
+ */
+
+#ifndef _API_KEY_RECORD_H_INCLUDED_
+#define _API_KEY_RECORD_H_INCLUDED_
+
+
+#include "api_key_digest.h"
+
+
+#define API_KEY_NEVER          INT64_MAX      /* a record without an end */
+
+#define API_KEY_NAME_MAX       100            /* characters of UTF-8 */
+#define API_KEY_SCOPES_MAX     16
+#define API_KEY_SCOPE_MAX      64             /* bytes */
+#define API_KEY_CIDRS_MAX      16
+#define API_KEY_META_MAX       16
+#define API_KEY_META_NAME_MAX  32             /* bytes */
+#define API_KEY_META_VALUE_MAX 256            /* bytes */
+
+
+typedef enum {
+    API_KEY_ACTIVE = 0,
+    API_KEY_DISABLED,
+    API_KEY_REVOKED
+} api_key_state_e;
+
+
+typedef struct {
+    api_key_str_t     name;
+    api_key_str_t     value;
+} api_key_field_t;
+
+
+typedef struct {
+    unsigned char     digest[API_KEY_DIGEST_LEN];
+    api_key_state_e   state;
+    int64_t           created_at;             /* Unix seconds */
+    int64_t           expires_at;             /* Unix seconds, API_KEY_NEVER */
+    uint32_t          rate_limit;             /* requests, 0 is no limit */
+    uint32_t          rate_window;            /* seconds */
+    api_key_str_t     name;
+    api_key_str_t     pepper;                 /* "none" when absent */
+    api_key_str_t     scopes;                 /* separated by single spaces */
+    api_key_str_t     allow_from;             /* likewise */
+    api_key_str_t     replaces;
+    api_key_str_t     replaced_by;
+    size_t            nmeta;
+    api_key_field_t   meta[API_KEY_META_MAX];
+} api_key_record_t;
+
+
+/* An address range; an IPv4 range mapped into IPv6 is given as IPv4. */
+
+typedef struct {
+    int               family;                 /* AF_INET, AF_INET6 */
+    unsigned          len;                    /* bits that count */
+    unsigned char     address[16];            /* network order, 4 or 16 */
+} api_key_cidr_t;
+
+
+/*
+ * Reads a record from the n fields of the hash of id (API_KEY_ID_LEN bytes).
+ * ttl is the Redis key's own time to live in milliseconds or -1, now Unix
+ * seconds: the earlier end counts.  Unknown fields are ignored.  The record's
+ * strings point into the fields' values.
+ *
+ * Returns NULL, or the reason (static text) why it cannot be trusted: a
+ * missing, repeated or malformed field, a control character, invalid UTF-8, a
+ * digest that does not begin with id.
+ */
+
+const char *api_key_record_parse(api_key_record_t *record,
+    const unsigned char *id, const api_key_field_t *fields, size_t n,
+    int64_t ttl, int64_t now);
+
+
+/*
+ * A record and all its strings as one block: its size in bytes, and its copy
+ * into mem, which must be that large and aligned for a pointer.  The block
+ * ends before the unused elements of meta, so such a copy must be copied by
+ * this function again, never by assignment.
+ */
+
+size_t api_key_record_size(const api_key_record_t *record);
+api_key_record_t *api_key_record_copy(void *mem,
+    const api_key_record_t *record);
+
+
+/*
+ * The rules for one part of a record each; the admin API asks them as well.
+ * 0 when it is well-formed, else -1.  rate_parse reads "100/60".
+ */
+
+int api_key_name_check(const api_key_str_t *name);
+int api_key_scope_check(const api_key_str_t *scope);
+int api_key_cidr_check(const api_key_str_t *cidr);
+int api_key_meta_name_check(const api_key_str_t *name);
+int api_key_meta_value_check(const api_key_str_t *value);
+int api_key_id_check(const api_key_str_t *id);
+int api_key_rate_parse(const api_key_str_t *text, uint32_t *limit,
+    uint32_t *window);
+
+
+/* Reads an address with or without "/len"; 0, or -1 when it is malformed. */
+
+int api_key_cidr_parse(const api_key_str_t *text, api_key_cidr_t *cidr);
+
+
+/*
+ * Takes the first word off a list separated by single spaces.  Returns 1, or
+ * 0 when list holds no more (data NULL).  Where the list begins or ends with
+ * a space or has two in a row, a word is empty.
+ */
+
+int api_key_list_next(api_key_str_t *list, api_key_str_t *word);
+
+
+#endif /* _API_KEY_RECORD_H_INCLUDED_ */

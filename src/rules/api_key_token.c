@@ -1,0 +1,181 @@
+/*
+ * Copyright (C) the ngx_http_api_key_module authors
+ *
+ * The form of keys: made, and checked on each request before anything else.
+ */
+
+#include <zlib.h>
+
+#include "api_key_token.h"
+
+
+#define API_KEY_BASE        62
+
+/* the largest multiple of the base in a byte: above it lies the bias */
+#define API_KEY_UNBIASED    (256 - 256 % API_KEY_BASE)
+
+#define API_KEY_RANDOM_TRIES  8
+
+
+static int api_key_token_is_issued(const api_key_str_t *token,
+    const api_key_str_t *prefix, size_t body);
+static void api_key_token_checksum(unsigned char *checksum,
+    const unsigned char *text, size_t len);
+static int api_key_token_digits(unsigned char *digits, size_t len,
+    api_key_random_pt random);
+
+
+/* all of ASCII's letters and digits, so api_key_is_alnum() tells them */
+
+static const unsigned char  api_key_base62[] =
+    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+
+int
+api_key_prefix_check(const api_key_str_t *prefix)
+{
+    size_t         i;
+    unsigned char  c;
+
+    if (prefix->len == 0 || prefix->len > API_KEY_PREFIX_MAX) {
+        return -1;
+    }
+
+    for (i = 0; i < prefix->len; i++) {
+        c = prefix->data[i];
+
+        if (!api_key_is_alnum(c) || c != api_key_lower(c)) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
+api_key_token_check(const api_key_str_t *token, const api_key_str_t *prefix)
+{
+    size_t         i, body;
+    unsigned       invisible;
+    unsigned char  c, checksum[API_KEY_CHECKSUM_LEN];
+
+    if (token->len < API_KEY_TOKEN_MIN || token->len > API_KEY_TOKEN_MAX) {
+        return -1;
+    }
+
+    body = 0;            /* where the base62 digits at the end begin */
+    invisible = 0;
+
+    for (i = 0; i < token->len; i++) {
+        c = token->data[i];
+        invisible |= (unsigned) (c - 0x21) > 0x7e - 0x21;
+        body = api_key_is_alnum(c) ? body : i + 1;
+    }
+
+    if (invisible) {
+        return -1;
+    }
+
+    if (!api_key_token_is_issued(token, prefix, body)) {
+        return 0;
+    }
+
+    body = token->len - API_KEY_CHECKSUM_LEN;
+
+    api_key_token_checksum(checksum, token->data, body);
+
+    return memcmp(checksum, token->data + body, API_KEY_CHECKSUM_LEN) ? -1 : 0;
+}
+
+
+static int
+api_key_token_is_issued(const api_key_str_t *token,
+    const api_key_str_t *prefix, size_t body)
+{
+    return body == prefix->len + 1
+           && token->len == body + API_KEY_RANDOM_LEN + API_KEY_CHECKSUM_LEN
+           && token->data[prefix->len] == '_'
+           && memcmp(token->data, prefix->data, prefix->len) == 0;
+}
+
+
+size_t
+api_key_token_make(unsigned char *token, const api_key_str_t *prefix,
+    api_key_random_pt random)
+{
+    unsigned char  *p;
+
+    p = token;
+
+    memcpy(p, prefix->data, prefix->len);
+    p += prefix->len;
+
+    *p++ = '_';
+
+    if (api_key_token_digits(p, API_KEY_RANDOM_LEN, random) != 0) {
+        return 0;
+    }
+
+    p += API_KEY_RANDOM_LEN;
+
+    api_key_token_checksum(p, token, (size_t) (p - token));
+    p += API_KEY_CHECKSUM_LEN;
+
+    return (size_t) (p - token);
+}
+
+
+static void
+api_key_token_checksum(unsigned char *checksum, const unsigned char *text,
+    size_t len)
+{
+    int            i;
+    unsigned long  crc;
+
+    crc = crc32(0, text, (uInt) len);
+
+    for (i = API_KEY_CHECKSUM_LEN - 1; i >= 0; i--) {
+        checksum[i] = api_key_base62[crc % API_KEY_BASE];
+        crc /= API_KEY_BASE;
+    }
+}
+
+
+/*
+ * One read nearly always gives enough unbiased bytes.  A source that does not
+ * in several reads is broken, and must not keep a worker in this loop.
+ */
+
+static int
+api_key_token_digits(unsigned char *digits, size_t len,
+    api_key_random_pt random)
+{
+    int            tries;
+    size_t         i, n;
+    unsigned char  buf[API_KEY_RANDOM_LEN + 10];
+
+    n = 0;
+
+    for (tries = 0; tries < API_KEY_RANDOM_TRIES; tries++) {
+
+        if (random(buf, sizeof(buf)) != 0) {
+            return -1;
+        }
+
+        for (i = 0; i < sizeof(buf); i++) {
+
+            if (buf[i] >= API_KEY_UNBIASED) {
+                continue;
+            }
+
+            digits[n++] = api_key_base62[buf[i] % API_KEY_BASE];
+
+            if (n == len) {
+                return 0;
+            }
+        }
+    }
+
+    return -1;
+}

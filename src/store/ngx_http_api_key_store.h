@@ -1,0 +1,122 @@
+/*
+ * Copyright (C) the ngx_http_api_key_module authors
+ *
+ * A set of keys in Redis: its configuration, and what the gate and the admin
+ * API ask of it.
+ */
+
+#ifndef _NGX_HTTP_API_KEY_STORE_H_INCLUDED_
+#define _NGX_HTTP_API_KEY_STORE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "api_key_digest.h"
+#include "api_key_record.h"
+#include "api_key_verdict.h"
+#include "ngx_http_api_key_redis.h"
+
+
+#define NGX_HTTP_API_KEY_STORE_PREFIX  128         /* the longest, in bytes */
+
+
+typedef struct {
+    ngx_str_t                      name;
+    ngx_str_t                      prefix;         /* of all Redis keys */
+    ngx_http_api_key_redis_conf_t  redis_conf;
+
+    ngx_uint_t                     npeppers;       /* 1 or 2 */
+    api_key_digest_t              *digests[2];     /* new keys use the first */
+
+    api_key_str_t                  issue_prefix;
+    int64_t                        default_ttl;    /* seconds, 0 is no end */
+    int64_t                        max_ttl;        /* seconds, 0 is no limit */
+    int64_t                        rotate_after;   /* seconds, 0 is never */
+    ngx_uint_t                     max_keys;       /* 0 is no limit */
+
+    ngx_http_api_key_redis_t      *redis;          /* this worker's, or NULL */
+
+    ngx_uint_t                     defined;        /* its block was read */
+    ngx_str_t                      file;           /* where it was named */
+    ngx_uint_t                     line;
+} ngx_http_api_key_store_t;
+
+
+/*
+ * The outcome of a lookup: NGX_OK with a record, NGX_DECLINED when there is no
+ * such key, NGX_ERROR when the store cannot be asked or its answer cannot be
+ * trusted.  The record lives until the handler returns.
+ */
+
+typedef void (*ngx_http_api_key_lookup_pt)(void *data, ngx_int_t rc,
+    api_key_record_t *record);
+
+
+/*
+ * The outcome of asking for a clear operation: OK when it may go on (its use
+ * is taken and its audit entry written), NOT_ARMED, UNAVAILABLE, or what the
+ * key has become: UNKNOWN, REVOKED_KEY, DISABLED_KEY, EXPIRED.
+ */
+
+typedef void (*ngx_http_api_key_clear_pt)(void *data,
+    api_key_verdict_e verdict);
+
+
+/*
+ * This worker's link to the store's Redis, connected on first use.  NULL when
+ * out of memory.
+ */
+
+ngx_http_api_key_redis_t *ngx_http_api_key_store_redis(
+    ngx_http_api_key_store_t *store);
+
+
+/* Closes this worker's link, if there is one. */
+
+void ngx_http_api_key_store_close(ngx_http_api_key_store_t *store);
+
+
+/*
+ * Asks Redis for the record of id (API_KEY_ID_LEN bytes, copied).  Returns
+ * NGX_OK when the handler is going to be called later, else NGX_ERROR.
+ */
+
+ngx_int_t ngx_http_api_key_store_lookup(ngx_http_api_key_store_t *store,
+    const u_char *id, ngx_http_api_key_lookup_pt handler, void *data);
+
+
+/*
+ * Asks for one clear operation by the key with this digest (64 hex digits);
+ * from is the client's address and request_id its request's, for the audit.
+ * Record and flag are judged, the use taken and the entry written by one
+ * script.  Never sent twice.  Returns as ngx_http_api_key_store_lookup().
+ */
+
+ngx_int_t ngx_http_api_key_store_clear(ngx_http_api_key_store_t *store,
+    const u_char *digest, ngx_str_t *from, ngx_str_t *request_id,
+    ngx_http_api_key_clear_pt handler, void *data);
+
+
+/*
+ * Reads HGETALL's and PTTL's replies for id into record, whose strings then
+ * point into the replies.  Returns as a lookup does, and has logged why when
+ * the answer cannot be trusted.
+ */
+
+ngx_int_t ngx_http_api_key_store_record(ngx_http_api_key_store_t *store,
+    const u_char *id, ngx_http_api_key_reply_t *hash,
+    ngx_http_api_key_reply_t *ttl, api_key_record_t *record);
+
+
+/*
+ * Writes store->prefix, name and an optional id (NULL is none) to key, taken
+ * from pool: "shop:key:0123...".  Returns NGX_OK, or NGX_ERROR when out of
+ * memory.
+ */
+
+ngx_int_t ngx_http_api_key_store_key(ngx_http_api_key_store_t *store,
+    ngx_pool_t *pool, const char *name, const u_char *id, ngx_str_t *key);
+
+
+#endif /* _NGX_HTTP_API_KEY_STORE_H_INCLUDED_ */

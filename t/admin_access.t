@@ -1,0 +1,178 @@
+# Guards: nobody gets anything from the admin API without a token, a read
+# token changes nothing, API keys and tokens are not each other; and each route
+# has the methods that it has.
+
+use Gate;
+use Gate::Admin;
+
+my $t = Gate->new;
+my $redis = $t->redis;
+my $a = Gate::Admin->new($t);
+
+my $made = $a->create(name => 'here');
+my $id = $made->{id};
+my ($disabled) = $t->key(state => 'disabled');
+
+my %routes = (
+    'v1/keys' => 'GET HEAD POST',
+    'v1/keys/import' => 'POST',
+    "v1/keys/$id" => 'GET HEAD PATCH DELETE',
+    "v1/keys/$id/rotate" => 'POST',
+    'v1/clear' => 'GET HEAD PUT DELETE',
+    'v1/health' => 'GET HEAD',
+);
+
+my @unknown = ('v1', 'v1/', 'v1/keys/', 'v1/keysx', 'v2/keys', 'V1/keys',
+    'v1/nothing', "v1/keys/$id/", "v1/keys/$id/rotatex", "v1/keys/$id/x",
+    'v1/keys/' . uc $id, 'v1/keys/' . substr($id, 1), "v1/keys/${id}0",
+    'v1/keys/' . 'g' x 20, '/v1/keys', 'page.js', 'x');
+
+my @methods = qw(GET HEAD POST PUT PATCH DELETE OPTIONS MKCOL FOO);
+
+my @nobody = (
+    [],
+    [Authorization => ''],
+    [Authorization => 'Bearer'],
+    [Authorization => 'Bearer '],
+    [Authorization => 'Bearer wrong'],
+    [Authorization => "Bearer $Gate::Admin::WRITE."],
+    [Authorization => 'Bearer ' . substr($Gate::Admin::WRITE, 1)],
+    [Authorization => "Basic $Gate::Admin::WRITE"],
+    [Authorization => $Gate::Admin::WRITE],
+    [Authorization => "Bearer $made->{key}"],
+    ['X-API-Key' => $made->{key}],
+    ['X-API-Key' => $Gate::Admin::WRITE],
+    [Authorization => 'Bearer ' . Digest::SHA::sha256_hex($Gate::Admin::WRITE)],
+    [Authorization => 'Bearer writer'],
+);
+
+my $before = state();
+my (%bodies, @bad);
+
+for my $path (sort(keys %routes), @unknown) {
+    for my $method (@methods) {
+        for my $who ($method eq 'GET' ? @nobody : @nobody[0, 4, 9]) {
+            my $r = $t->request($method, "/admin/$path", headers => [@$who,
+                'Content-Type' => 'application/json'], body => '{');
+
+            push @bad, "$method $path (@$who): " . $r->raw
+                if $r->status != 401
+                || ($r->header('www-authenticate') // '')
+                   ne 'Bearer realm="shop"'
+                || ($r->header('cache-control') // '') ne 'no-store';
+            $bodies{$r->body} = 1 if $method ne 'HEAD';
+        }
+    }
+}
+
+is_deeply(\@bad, [], 'without a token all is 401');
+is_deeply([keys %bodies], ['{"type":"about:blank","title":"Unauthorized",'
+    . '"status":401,"code":"unauthorized"}'], 'and all look the same');
+
+# the read token
+
+@bad = ();
+
+for my $path (sort(keys %routes), @unknown) {
+    for my $method (@methods) {
+        my $r = $a->call($method, $path, '{', token => 'read');
+        my $known = $routes{$path};
+
+        my $want = $method !~ /^(GET|HEAD)$/ ? 403 : !$known ? 404
+            : $known !~ /GET/ ? 405 : 200;
+        push @bad, "$method $path: " . $r->raw if $r->status != $want
+            || $want == 403 && $r->json->{code} ne 'forbidden';
+    }
+}
+
+is_deeply(\@bad, [], 'a read token may GET and no more');
+is_deeply(state(), $before, 'nothing has changed in Redis');
+
+# the write token: what there is
+
+@bad = ();
+
+for my $path (sort(keys %routes), @unknown) {
+    for my $method (@methods) {
+        my $known = $routes{$path};
+        next if $known && $known =~ /\b$method\b/;
+
+        my $r = $a->call($method, $path, '{');
+        my $want = $known ? 405 : 404;
+        my $allow = join ', ', split / /, $known // '';
+
+        push @bad, "$method $path: " . $r->raw if $r->status != $want
+            || ($r->header('allow') // '') ne $allow
+            || $method ne 'HEAD' && $r->json->{code}
+               ne ($known ? 'method_not_allowed' : 'not_found');
+    }
+}
+
+is_deeply(\@bad, [], 'unknown routes are 404, wrong methods 405 with Allow');
+is_deeply(state(), $before, 'nothing has changed in Redis');
+
+# how the token may be written
+
+is($t->get('/admin/v1/health', Authorization => "bearer  $Gate::Admin::READ")
+    ->status, 200, 'the scheme is compared without case');
+
+my $twice = $t->get('/admin/v1/health',
+    Authorization => "Bearer $Gate::Admin::READ",
+    Authorization => "Bearer $Gate::Admin::WRITE");
+is($twice->status, 400, 'two tokens are refused');
+
+# the page
+
+for my $token (undef, 'wrong', 'read', 'write') {
+    my $r = $a->call('GET', '', undef, token => $token);
+    is($r->status, 200, 'the page is for everyone');
+    like($r->header('content-type'), qr{^text/html\b}, 'as HTML');
+    like($r->header('content-security-policy'), qr/default-src 'none'/, 'CSP');
+    is($r->header('x-content-type-options'), 'nosniff', 'nosniff');
+    unlike($r->body, qr/$id/, 'without data');
+}
+
+my $head = $a->call('HEAD', '', undef, token => undef);
+is($head->status, 200, 'HEAD of the page');
+cmp_ok($head->header('content-length'), '>', 0, 'has its length');
+
+is($a->call('POST', '', '{}', token => undef)->status, 401,
+    'POST to the page needs a token');
+is($a->call('POST', '', '{}', token => 'read')->status, 403, 'a write token');
+is($a->call('POST', '', '{}')->header('allow'), 'GET, HEAD', 'and is 405');
+
+# headers of an answer
+
+my $r = $a->call('GET', 'v1/keys', undef, token => 'read');
+is($r->header('content-type'), 'application/json', 'JSON');
+is($r->header('cache-control'), 'no-store', 'not stored');
+is($r->header('x-content-type-options'), 'nosniff', 'nosniff');
+
+# tokens are no API keys
+
+is($t->get('/guarded/', 'X-API-Key' => $made->{key})->status, 204,
+    'an API key is one') or diag 'the gate is not there yet';
+is($t->get('/guarded/', 'X-API-Key' => $Gate::Admin::WRITE)->status, 401,
+    'a token is no API key');
+
+# what the logs show
+
+my $log = $t->error_log . $t->access_log;
+for my $secret ($Gate::Admin::WRITE, $Gate::Admin::READ, $made->{key}) {
+    unlike($log, qr/\Q$secret/, 'no secret in the logs');
+}
+
+$t->done;
+
+
+# all that Redis holds, with the order made the same
+
+sub state {
+    my %state;
+
+    for my $key (@{$redis->cmd('KEYS', '*')}) {
+        $state{$key} = $redis->cmd('DUMP', $key);
+    }
+
+    return \%state;
+}
