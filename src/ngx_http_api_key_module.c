@@ -685,7 +685,6 @@ ngx_http_api_key_admin_tokens(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         for (i = 0; i < alcf->admin_tokens->nelts; i++) {
             if (api_key_str_equal(&tokens[i].name, &token.name)) {
                 reason = "duplicate name";
-                rc = -1;
                 goto failed;
             }
         }

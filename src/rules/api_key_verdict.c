@@ -100,6 +100,9 @@ api_key_from_allowed(const api_key_record_t *record,
         return 1;
     }
 
+    memset(&cidr, 0, sizeof(api_key_cidr_t));
+    memset(&client, 0, sizeof(api_key_cidr_t));
+
     api_key_client(facts, &client);
 
     list = record->allow_from;

@@ -3,15 +3,15 @@ package Gate::Admin;
 # A client of the admin API, for tests of it.
 #
 #   my $t = Gate->new; $t->redis;
-#   my $a = Gate::Admin->new($t, 'issue max_keys=2;', LOCATION, SERVER);
+#   my $api = Gate::Admin->new($t, 'issue max_keys=2;', LOCATION, SERVER);
 #                                       writes the configuration and starts
-#   $a->call('POST', 'v1/keys', {name => 'x'});   by the write token
-#   $a->call('GET', 'v1/keys', undef, token => 'read');   or none, or TEXT
-#   $a->call(..., headers => [...], h2 => 1, type => 'text/plain')
-#   my $record = $a->create(name => 'x');         dies unless 201
-#   $a->get($id)                                  the record
-#   $a->problem($r, 400, 'invalid_field', 'name', 'what is tested');
-#   $a->audit                                     the entries, as hashes
+#   $api->call('POST', 'v1/keys', {name => 'x'});   by the write token
+#   $api->call('GET', 'v1/keys', undef, token => 'read');   or none, or TEXT
+#   $api->call(..., headers => [...], h2 => 1, type => 'text/plain')
+#   my $record = $api->create(name => 'x');         dies unless 201
+#   $api->get($id)                                  the record
+#   $api->problem($r, 400, 'invalid_field', 'name', 'what is tested');
+#   $api->audit                                     the entries, as hashes
 #
 # A body is JSON when it is a reference, else sent as it is.
 
@@ -43,7 +43,7 @@ sub new {
         listen 127.0.0.1:%%PORT_2%% http2;
         api_key_admin_tokens %%TESTDIR%%/tokens;
         location /admin/ { api_key_admin shop; $location }
-        location /guarded/ { api_key shop; return 204; }
+        location /guarded/ { api_key shop; empty_gif; }
         $server
     }
 EOC

@@ -1,0 +1,159 @@
+# Guards: a clear operation needs a good key and an armed flag, both asked of
+# Redis at that moment.  Seen red with `unless` matched on $uri alone, the TTL
+# of the flag ignored and the use not taken.
+
+use Gate;
+
+my $t = Gate->new;
+my $redis = $t->redis;
+my $backend = $t->backend;
+
+$t->conf(<<'EOC');
+    api_key_store shop { server %%REDIS%%; cache off; }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        underscores_in_headers on;
+        api_key shop;
+        api_key_clear DELETE unless=^/items/[0-9]+$;
+        location / { proxy_pass http://%%BACKEND%%; }
+        location /match/ {
+            api_key_clear off;
+            api_key_clear POST match=/all$;
+            proxy_pass http://%%BACKEND%%;
+        }
+        location /more/ {
+            api_key_clear PURGEALL;
+            proxy_pass http://%%BACKEND%%;
+        }
+        location /open/ { api_key off; proxy_pass http://%%BACKEND%%; }
+        location /none/ { api_key_clear off; proxy_pass http://%%BACKEND%%; }
+        location /any/ {
+            satisfy any; allow all;
+            proxy_pass http://%%BACKEND%%;
+        }
+    }
+EOC
+$t->start;
+
+my ($key, $id) = $t->key(name => 'erp');
+my ($other, $other_id) = $t->key(name => 'other');
+
+sub call {
+    my ($method, $target, @headers) = @_;
+    my $r = $t->request($method, $target,
+        headers => ['X-API-Key' => $key, @headers]);
+    return $r->status == 403 ? $r->json->{code} : $r->status;
+}
+
+is(call('DELETE', '/items/5'), 200, 'a single delete');
+is(call('GET', '/items/'), 200, 'another method');
+
+for my $target ('/items/', '/items', '/items/5/..', '/items/%2e', '//items//',
+    '/items/5%2f..', '/items/5;', '/items/5%20', '/ITEMS/', '/items/5#x',
+    '/items/%35', '//items/5', '/x/../items/5')
+{
+    is(call('DELETE', $target), 'not_armed', "clear: $target");
+}
+
+for my $header ('X-HTTP-Method-Override', 'X-HTTP-Method',
+    'X-Method-Override', 'X_HTTP_Method_Override')
+{
+    is(call('POST', '/items/', $header => 'delete'), 'not_armed', $header);
+    is(call('POST', '/items/', $header => 'GET', $header => 'DELETE'),
+        'not_armed', "$header, the second one");
+}
+
+is(call('POST', '/items/?_method=DELETE'), 'not_armed', '_method');
+is(call('POST', '/items/?a&_METHOD=%44elete'), 'not_armed', 'encoded');
+is(call('POST', '/items/?_method=PUT'), 200, 'another _method');
+
+is(call('POST', '/match/all'), 'not_armed', 'match');
+is(call('POST', '/match/one'), 200, 'no match');
+is(call('DELETE', '/match/all'), 200, 'off drops what is inherited');
+is(call('PURGEALL', '/more/'), 'not_armed', 'a rule of its own');
+is(call('DELETE', '/more/'), 'not_armed', 'adds to the outer one');
+is(call('DELETE', '/none/'), 200, 'off');
+is(call('DELETE', '/open/'), 'not_armed', 'api_key off: always refused');
+is($t->get('/any/')->status, 200, 'satisfy any lets in');
+is($t->delete('/any/')->status, 401, 'but a clear needs a key');
+is(call('DELETE', '/any/'), 'not_armed', 'and the flag');
+is($t->delete('/items/')->status, 401, 'no key first');
+
+# flags
+
+my $n = $backend->requests;
+$redis->cmd('SET', 'shop:armed', 'x');
+is(call('DELETE', '/items/'), 'not_armed', 'a flag without a TTL');
+$redis->cmd('SET', 'shop:armed', 'x', 'EX', 86401);
+is(call('DELETE', '/items/'), 'not_armed', 'a flag for more than a day');
+is(scalar $backend->requests, $n, 'no refused one has reached the backend');
+
+for my $value ('uses:', 'uses:0', 'uses:x', 'uses:-1', 'uses:1x') {
+    $t->arm(60, value => $value);
+    is(call('DELETE', '/items/'), 'not_armed', "flag $value");
+}
+
+$t->arm(60, value => '1');
+is(call('DELETE', '/items/'), 200, 'armed');
+is(call('DELETE', '/any/'), 200, 'and under satisfy any');
+$t->arm(60, value => 'uses:2');
+is(call('DELETE', '/items/'), 200, 'one use');
+is(call('DELETE', '/items/'), 200, 'two uses');
+is(call('DELETE', '/items/'), 'not_armed', 'no third');
+is(call('DELETE', '/items/5'), 200, 'a single delete takes none');
+
+$t->arm(60, key => $other_id);
+is(call('DELETE', '/items/'), 'not_armed', 'the flag of another key');
+$t->arm(60, key => $id, value => 'uses:1');
+$t->arm(60, value => 'uses:1');
+is(call('DELETE', '/items/'), 200, 'a key\'s own flag');
+is($redis->cmd('GET', 'shop:armed'), 'uses:1', 'comes before the store\'s');
+is(call('DELETE', '/items/'), 200, 'then that');
+is(call('DELETE', '/items/'), 'not_armed', 'then none');
+
+$redis->cmd('SET', 'shop:armed', 'x', 'PX', 300);
+is(call('DELETE', '/items/'), 200, 'a short flag');
+$t->until(sub { !$redis->cmd('EXISTS', 'shop:armed') }, 5);
+is(call('DELETE', '/items/'), 'not_armed', 'has run out');
+
+# one use, 50 at a time
+
+$t->arm(60, value => 'uses:1');
+$n = $backend->requests;
+my @all = $t->parallel(map { ['DELETE', '/items/',
+    headers => ['X-API-Key' => $key]] } 1 .. 50);
+is(scalar(grep { $_->status == 200 } @all), 1, 'exactly one of 50 passes');
+is(scalar(grep { $_->status == 403 } @all), 49, 'all others are refused');
+is(scalar $backend->requests, $n + 1, 'one has reached the backend');
+
+# the trail
+
+$redis->cmd('DEL', 'shop:audit');
+$t->arm(60);
+call('DELETE', '/items/');
+my $entry = $redis->cmd('XRANGE', 'shop:audit', '-', '+')->[0][1];
+my %entry = @$entry;
+is($entry{action}, 'clear', 'audit: action');
+is($entry{key}, $id, 'audit: key');
+is($entry{from}, '127.0.0.1', 'audit: from');
+like($entry{request_id}, qr/^[0-9a-f]{32}$/, 'audit: request id');
+$t->wait_log(qr/clear operation passed, key $id/);
+like($t->error_log, qr/clear operation passed, key $id, request $entry{request_id}/,
+    'and the log has both');
+
+$redis->cmd('SET', 'shop:audit', 'not a stream');
+$t->arm(60, value => 'uses:1');
+is(call('DELETE', '/items/'), 503, 'no audit entry, no clear');
+is($redis->cmd('GET', 'shop:armed'), 'uses:1', 'and no use taken');
+$redis->cmd('DEL', 'shop:audit');
+
+$redis->cmd('LPUSH', "shop:armed:$id", 'x');
+is(call('DELETE', '/items/'), 503, 'a flag of a wrong type');
+$redis->cmd('DEL', "shop:armed:$id");
+
+$redis->cmd('HSET', "shop:key:$id", 'state', 'disabled');
+is(call('DELETE', '/items/'), 401, 'a disabled key clears nothing');
+$redis->stop;
+is(call('DELETE', '/items/'), 503, 'no Redis, no clear');
+
+$t->done;
