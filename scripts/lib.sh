@@ -3,7 +3,8 @@
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$ROOT/build
-NGINX=${NGINX:-$(PATH=$PATH:/usr/sbin:/usr/local/sbin type -P nginx || true)}
+unset NGINX                        # nginx would take it for sockets to inherit
+NGINX_BIN=${NGINX_BIN:-$(PATH=$PATH:/usr/sbin:/usr/local/sbin type -P nginx || true)}
 
 # shellcheck disable=SC2034  # read by the scripts that source this file
 MODULE=$BUILD/ngx_http_api_key_module.so
@@ -60,7 +61,7 @@ need() {
     fi
 
     # nginx may have come just now
-    NGINX=${NGINX:-$(PATH=$PATH:/usr/sbin type -P nginx || true)}
+    NGINX_BIN=${NGINX_BIN:-$(PATH=$PATH:/usr/sbin type -P nginx || true)}
 }
 
 

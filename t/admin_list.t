@@ -82,8 +82,8 @@ my @disabled = grep { my $id = $_;
     (grep { $_->[1] eq $id } @ids[map { 10 * $_ - 1 } 1 .. 150]) } @newest;
 is_deeply([walk('state=disabled&limit=200')], \@disabled, 'by state');
 is(scalar(walk('state=expired&limit=1000')), 0, 'none expired');
-is(scalar(walk('name=KEY+15&limit=1000')), 1 + 10 + 100 + 1, 'by name');
-is(scalar(walk('name=ey%2015&limit=1000&state=active')), 1 + 9 + 90,
+is(scalar(walk('name=KEY+15&limit=1000')), 1 + 10 + 1, 'by name');
+is(scalar(walk('name=ey%2015&limit=1000&state=active')), 1 + 9,
     'by both');
 is(scalar(walk('name=&limit=1000')), 1500, 'an empty part is in all');
 
@@ -95,7 +95,9 @@ my @walked = walk('limit=100', sub {
     # the cursor's own key, the one before and the next one
     my $last = $page->{keys}[-1]{id};
     my ($n) = grep { $newest[$_] eq $last } 0 .. $#newest;
-    for my $id (grep { defined } @newest[$n - 1, $n, $n + 1]) {
+    for my $id (map { $newest[$_] } grep { $_ >= 0 && $_ <= $#newest }
+        $n - 1 .. $n + 1)
+    {
         $redis->cmd('DEL', "shop:key:$id");
         $gone{$id} = 1;
     }

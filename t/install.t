@@ -38,7 +38,7 @@ sub snapshot {
 
 sub run {
     my (@words) = @_;
-    my $output = `NGINX='$Gate::NGINX' '$script' @words 2>&1 < /dev/null`;
+    my $output = `NGINX_BIN='$Gate::NGINX' '$script' @words 2>&1 < /dev/null`;
     return ($? >> 8, $output);
 }
 

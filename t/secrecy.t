@@ -11,7 +11,9 @@ my $backend = $t->backend(sub {
     my $request = shift;
     return { status => 200, headers => ['X-Echo' => $request->target] };
 });
+my $echo = $backend->address;
 my $dead = $t->free_port;
+my $slow = $t->backend({ '*' => { hang => 1 } })->address;
 my $token = 'T0ken' x 9;
 
 $t->write('own.key', "0wnbackendkey\n", 0600);
@@ -37,20 +39,20 @@ $t->conf(<<"EOC", log => 'notice');
         api_key_mask query:pwd header:X-Store;
         root %%TESTDIR%%;
 
-        location / { proxy_pass http://%%BACKEND%%; }
-        location /auto/ { proxy_pass http://%%BACKEND%%; }
+        location / { proxy_pass http://$echo; }
+        location /auto/ { proxy_pass http://$echo; }
         location /return { return 302 /elsewhere; }
         location /early { if (\$early = y) { return 204; } }
-        location /413 { client_max_body_size 1; proxy_pass http://%%BACKEND%%; }
-        location /limit { limit_req zone=z; proxy_pass http://%%BACKEND%%; }
+        location /413 { client_max_body_size 1; proxy_pass http://$echo; }
+        location /limit { limit_req zone=z; proxy_pass http://$echo; }
         location /deny { deny all; }
         location /dead { proxy_pass http://127.0.0.1:$dead; }
         location /slow {
-            proxy_read_timeout 100ms; proxy_pass http://127.0.0.1:%%PORT_2%%;
+            proxy_read_timeout 100ms; proxy_pass http://$slow;
         }
-        location /pass { api_key_upstream pass; proxy_pass http://%%BACKEND%%; }
-        location /observe { api_key_observe on; proxy_pass http://%%BACKEND%%; }
-        location /off { api_key off; proxy_pass http://%%BACKEND%%; }
+        location /pass { api_key_upstream pass; proxy_pass http://$echo; }
+        location /observe { api_key_observe on; proxy_pass http://$echo; }
+        location /off { api_key off; proxy_pass http://$echo; }
         location /file { alias %%TESTDIR%%/nothing; }
     }
     server {
@@ -58,12 +60,7 @@ $t->conf(<<"EOC", log => 'notice');
         api_key_admin_tokens tokens;
         location /admin/ { api_key_admin shop; }
     }
-    server {
-        listen 127.0.0.1:%%PORT_2%%;
-        location / { limit_rate 1; return 200 "slow"; }
-    }
 EOC
-my $slow = $t->backend({ '*' => { hang => 1 } });
 $t->start;
 
 my ($key) = $t->key(name => 'erp');
@@ -88,7 +85,6 @@ for my $port ($t->port(0), $t->port(1)) {
                 my ($url, @headers) = @$call;
                 my $method = $target eq '/413' ? 'POST' : 'GET';
                 if ($port == $t->port(0)) {
-                    next if $target eq '/slow';
                     $t->h2($method, $url, headers => \@headers,
                         body => $method eq 'POST' ? 'body' : undef);
                 } else {

@@ -27,8 +27,10 @@ static ngx_int_t ngx_http_api_key_mask_headers(ngx_http_request_t *r,
     ngx_array_t *sources);
 static ngx_int_t ngx_http_api_key_mask_header(ngx_pool_t *pool,
     ngx_table_elt_t *header, ngx_array_t *sources);
-static void ngx_http_api_key_mask_echoes(ngx_http_request_t *r);
-static void ngx_http_api_key_mask_list(ngx_list_t *list, ngx_str_t *secret);
+static void ngx_http_api_key_mask_echoes(ngx_http_request_t *r,
+    ngx_array_t *sources);
+static void ngx_http_api_key_mask_list(ngx_http_request_t *r,
+    ngx_list_t *list, ngx_array_t *sources);
 
 
 /* nginx's own, the same for each request */
@@ -207,7 +209,7 @@ ngx_http_api_key_mask_log_handler(ngx_http_request_t *r)
     amcf = ngx_http_get_module_main_conf(r, ngx_http_api_key_module);
 
     if (amcf->echoes) {
-        ngx_http_api_key_mask_echoes(r);
+        ngx_http_api_key_mask_echoes(r, ascf->secrets);
     }
 
     ngx_http_api_key_request_changed(r);
@@ -385,53 +387,58 @@ ngx_http_api_key_mask_header(ngx_pool_t *pool, ngx_table_elt_t *header,
 }
 
 
-/* A backend may send back what it was sent, and a log format may show that. */
+/*
+ * A backend may send back what it was sent, nginx redirects with the client's
+ * query, and a log format may show both.  Values that cannot be masked for
+ * want of memory go.
+ */
 
 static void
-ngx_http_api_key_mask_echoes(ngx_http_request_t *r)
+ngx_http_api_key_mask_echoes(ngx_http_request_t *r, ngx_array_t *sources)
 {
-    ngx_uint_t                   i;
-    ngx_str_t                    secrets[3];
-    ngx_http_api_key_request_t  *state;
+    ngx_http_api_key_mask_list(r, &r->headers_out.headers, sources);
 
-    state = ngx_http_api_key_request_find(r);
-
-    if (state == NULL) {
-        return;
-    }
-
-    ngx_memzero(secrets, sizeof(secrets));
-
-    secrets[0] = state->key;
-
-    if (state->own) {
-        secrets[1] = state->own->secret;
-        secrets[2] = state->own->escaped;
-    }
-
-    for (i = 0; i < 3; i++) {
-        ngx_http_api_key_mask_list(&r->headers_out.headers, &secrets[i]);
-
-        if (r->upstream) {
-            ngx_http_api_key_mask_list(&r->upstream->headers_in.headers,
-                                       &secrets[i]);
-        }
+    if (r->upstream) {
+        ngx_http_api_key_mask_list(r, &r->upstream->headers_in.headers,
+                                   sources);
     }
 }
 
 
 static void
-ngx_http_api_key_mask_list(ngx_list_t *list, ngx_str_t *secret)
+ngx_http_api_key_mask_list(ngx_http_request_t *r, ngx_list_t *list,
+    ngx_array_t *sources)
 {
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *header;
+    ngx_uint_t                   i;
+    ngx_list_part_t             *part;
+    ngx_table_elt_t             *header;
+    ngx_http_api_key_request_t  *state;
+
+    state = ngx_http_api_key_request_find(r);
 
     for (part = &list->part; part; part = part->next) {
         header = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
-            ngx_http_api_key_mask_literal(&header[i].value, secret);
+
+            if (ngx_http_api_key_mask_text(r->pool, &header[i].value, sources)
+                != NGX_OK)
+            {
+                header[i].value.len = 0;
+            }
+
+            if (state == NULL) {
+                continue;
+            }
+
+            ngx_http_api_key_mask_literal(&header[i].value, &state->key);
+
+            if (state->own) {
+                ngx_http_api_key_mask_literal(&header[i].value,
+                                              &state->own->secret);
+                ngx_http_api_key_mask_literal(&header[i].value,
+                                              &state->own->escaped);
+            }
         }
     }
 }

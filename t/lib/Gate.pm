@@ -108,6 +108,9 @@ sub new {
     $SIG{$_} = sub { exit 130 } for qw(INT TERM HUP);
     $SIG{PIPE} = 'IGNORE';
 
+    # nginx takes a variable of this name for the sockets of an upgrade
+    delete $ENV{NGINX};
+
     return $self;
 }
 
@@ -306,7 +309,11 @@ sub whole {
 
     $text =~ s/^(?:load_module|daemon|pid|user|error_log)\s[^;]*;//mg;
     $text =~ s{\baccess_log\s+/\S+}{access_log $self->{dir}/access.log}g;
-    $text =~ s/^(http\s*\{)/$1\n@{[$self->http_globals]}/m;
+
+    my $more = $self->http_globals;
+    $more .= "    access_log $self->{dir}/access.log;\n"
+        unless $text =~ /\baccess_log\s/;
+    $text =~ s/^(http\s*\{)/$1\n$more/m;
 
     return $text;
 }
@@ -357,7 +364,7 @@ sub run_check {
     my ($self, $text) = @_;
 
     my $file = $self->write('check.conf', $text);
-    my $output = `'$NGINX' -t -p '$self->{dir}' -c '$file' 2>&1`;
+    my $output = `'$NGINX' -t -p '$self->{dir}' -c '$file' -e stderr 2>&1`;
 
     return (($? == 0) ? 1 : 0, $output);
 }
@@ -376,7 +383,8 @@ sub start {
         open(STDIN, '<', '/dev/null');
         open(STDOUT, '>>', "$self->{dir}/stderr.log");
         open(STDERR, '>>', "$self->{dir}/stderr.log");
-        exec $NGINX, '-p', "$self->{dir}/", '-c', "$self->{dir}/nginx.conf"
+        exec $NGINX, '-p', "$self->{dir}/", '-c', "$self->{dir}/nginx.conf",
+            '-e', 'stderr'
             or POSIX::_exit(127);
     }
 

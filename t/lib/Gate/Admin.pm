@@ -28,7 +28,7 @@ our $READ = 'read-' . 'r' x 60;
 
 
 sub new {
-    my ($class, $t, $store, $location, $server) = @_;
+    my ($class, $t, $store, $location, $server, %opt) = @_;
 
     my $self = bless { t => $t }, $class;
 
@@ -36,7 +36,7 @@ sub new {
         . "\nreader:read:" . sha256_hex($READ) . "\n", 0600);
     $_ //= '' for $store, $location, $server;
 
-    $t->conf(<<"EOC");
+    $t->conf(<<"EOC", %opt);
     api_key_store shop { server %%REDIS%%; $store }
     server {
         listen 127.0.0.1:%%PORT_0%%;
