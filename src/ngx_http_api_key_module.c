@@ -1066,13 +1066,29 @@ ngx_http_api_key_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_api_key_loc_conf_t *conf = child;
 
     char                          *rv;
+    ngx_http_core_loc_conf_t      *clcf;
     ngx_http_api_key_main_conf_t  *amcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (conf->admin_tokens == NULL) {
         conf->admin_tokens = prev->admin_tokens;
     }
 
+    /* whom limit_except lets through comes to the location's own handler */
+
+    if (clcf->lmt_excpt && prev->admin) {
+        conf->admin = prev->admin;
+        conf->file = prev->file;
+        conf->line = prev->line;
+        clcf->handler = ngx_http_api_key_admin_handler;
+    }
+
     if (conf->admin) {
+
+        /* the admin API has a limit of its own, which comes after the token */
+        clcf->client_max_body_size = 0;
+
         return ngx_http_api_key_merge_admin(cf, prev, conf);
     }
 

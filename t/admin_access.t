@@ -7,7 +7,16 @@ use Gate::Admin;
 
 my $t = Gate->new;
 my $redis = $t->redis;
-my $api = Gate::Admin->new($t);
+my $api = Gate::Admin->new($t, '', '', <<'EOC');
+        location /limited/ {
+            api_key_admin shop;
+            limit_except GET { allow 127.0.0.1; deny all; }
+        }
+        location /closed/ {
+            api_key_admin shop;
+            limit_except GET { deny all; }
+        }
+EOC
 
 my $made = $api->create(name => 'here');
 my $id = $made->{id};
@@ -140,6 +149,15 @@ is($api->call('POST', '', '{}', token => undef)->status, 401,
     'POST to the page needs a token');
 is($api->call('POST', '', '{}', token => 'read')->status, 403, 'a write token');
 is($api->call('POST', '', '{}')->header('allow'), 'GET, HEAD', 'and is 405');
+
+# limit_except
+
+is($api->call('POST', '../limited/v1/keys', {})->status, 400,
+    'who passes limit_except comes to the API');
+is($api->call('POST', '../limited/v1/keys', {}, token => undef)->status, 401,
+    'and needs a token');
+is($api->call('POST', '../closed/v1/keys', {})->status, 403, 'who does not');
+is($api->call('GET', '../closed/v1/keys')->status, 200, 'may GET');
 
 # headers of an answer
 

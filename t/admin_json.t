@@ -6,7 +6,8 @@ use Gate::Admin;
 
 my $t = Gate->new;
 my $redis = $t->redis;
-my $api = Gate::Admin->new($t, '', 'client_body_buffer_size 1k;');
+my $api = Gate::Admin->new($t, '', 'client_body_buffer_size 1k;
+    client_max_body_size 1k;');
 
 my $rfc = '2999-01-02T03:04:05Z';
 
@@ -195,6 +196,9 @@ for my $h2 (0, 1) {
     $api->problem($api->call('POST', 'v1/keys', padded(65537)), 413, 'too_large',
         undef, 'one more is too large') unless $h2;
 }
+
+is($api->call('POST', 'v1/keys', 'x' x 2000000, token => undef)->status, 401,
+    'the token comes first, whatever the size');
 
 my $chunks = sub { join('', map { sprintf "%x\r\n%s\r\n", length, $_ }
     $_[0] =~ /(.{1,3000})/gs) . "0\r\n\r\n" };

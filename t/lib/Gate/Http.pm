@@ -109,7 +109,7 @@ sub h2 {
 
     my $port = $opt{port} // $self->default_port;
     my @headers = @{$opt{headers} // []};
-    my @command = ('curl', '-sS', '-i', '--http2-prior-knowledge',
+    my @command = ('curl', '-s', '-i', '--http2-prior-knowledge',
         '--path-as-is', '-g', '--max-time', $opt{timeout} // 10);
 
     push @command, $method eq 'HEAD' ? '-I' : ('-X', $method);
