@@ -245,7 +245,11 @@ ngx_http_api_key_redis_connect(ngx_http_api_key_redis_t *redis)
             ctx->name = url->host;
             ctx->handler = ngx_http_api_key_redis_resolved;
             ctx->data = redis;
-            ctx->timeout = redis->conf->resolver_timeout;
+
+            /* a dead name server must leave time for the known address */
+
+            ctx->timeout = ngx_min(redis->conf->resolver_timeout,
+                                   redis->conf->connect_timeout / 2 + 1);
 
             redis->resolving = ctx;
 
