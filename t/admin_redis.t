@@ -78,6 +78,24 @@ refused('no replicas');
 is_deeply(state(), $before, 'nothing has changed');
 $redis->cmd('CONFIG', 'SET', 'min-replicas-to-write', 0);
 
+# each command that a script ends with, taken from the user in turn
+
+my %without = (hset => [0, 1, 2, 3, 4], expire => [3], zadd => [0, 1, 4, 5],
+    zrem => [3, 4, 8], del => [3, 4, 7, 8], hdel => [2], persist => [2],
+    set => [5, 6], zremrangebyscore => [5, 6]);
+
+for my $command (sort keys %without) {
+    $redis->cmd('ACL', 'SETUSER', 'default', "-$command");
+
+    for my $n (@{$without{$command}}) {
+        $api->problem($api->call(@{$writes[$n]}), 503, 'store_refused', undef,
+            "$writes[$n][0] $writes[$n][1]: without $command");
+    }
+
+    $redis->cmd('ACL', 'SETUSER', 'default', '+@all');
+    is_deeply(state(), $before, 'nothing has changed');
+}
+
 my $primary = $t->redis('B', port => 1);
 $redis->cmd('REPLICAOF', '127.0.0.1', 1);
 refused('a replica');

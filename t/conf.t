@@ -68,6 +68,8 @@ my @wrong = (
     [in_server('api_key_from header:X_Key;'), qr/invalid source/],
     [in_server('api_key_from header:Host;'), qr/invalid source/],
     [in_server('api_key_from query:a query:A;'), qr/duplicate source/],
+    [in_server('api_key_from ' . join(' ', map { "query:k$_" } 1 .. 33) . ';'),
+        qr/too many sources in "api_key_from"/],
     [in_server('api_key_from body:x;'), qr/invalid source "body:x"/],
     [in_server('api_key_mask x;'), qr/invalid source "x" in "api_key_mask"/],
     [in_server('api_key_upstream hide;'), qr/invalid parameter "hide"/],

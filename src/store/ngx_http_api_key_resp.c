@@ -166,7 +166,11 @@ ngx_http_api_key_resp_write(u_char *p, ngx_http_api_key_command_t *command)
 
     for (i = 0; i < command->argc; i++) {
         p = ngx_sprintf(p, "$%uz" CRLF, command->argv[i].len);
-        p = ngx_cpymem(p, command->argv[i].data, command->argv[i].len);
+
+        if (command->argv[i].len) {
+            p = ngx_cpymem(p, command->argv[i].data, command->argv[i].len);
+        }
+
         *p++ = CR;
         *p++ = LF;
     }

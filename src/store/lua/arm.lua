@@ -43,6 +43,17 @@ if id ~= '' then
     end
 end
 
+-- before the first write: whoever may not do all shall not do half
+local function allowed(...)
+    if redis.acl_check_cmd and not redis.acl_check_cmd(...) then
+        error('NOPERM ' .. (...))
+    end
+end
+
+allowed('SET', KEYS[1], '', 'EX', ttl)
+allowed('ZREMRANGEBYSCORE', KEYS[3], 0, 0)
+allowed('ZADD', KEYS[3], 0, '')
+
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', '10000', '*', 'who', ARGV[2],
            'action', 'arm', 'key', id, 'from', ARGV[3],
            'request_id', ARGV[4])

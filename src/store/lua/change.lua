@@ -87,6 +87,17 @@ if ARGV[8] == 'meta' then
     end
 end
 
+-- before the first write: whoever may not do all shall not do half
+local function allowed(...)
+    if redis.acl_check_cmd and not redis.acl_check_cmd(...) then
+        error('NOPERM ' .. (...))
+    end
+end
+
+allowed('HSET', KEYS[1], '', '')
+allowed('HDEL', KEYS[1], '')
+allowed('PERSIST', KEYS[1])
+
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', '10000', '*', 'who', ARGV[2],
            'action', 'change', 'key', ARGV[1], 'from', ARGV[3],
            'request_id', ARGV[4])

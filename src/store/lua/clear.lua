@@ -77,6 +77,17 @@ end
 
 redis.call('ZCARD', KEYS[5])           -- a wrong type must show here
 
+-- before the first write: whoever may not do all shall not do half
+local function allowed(...)
+    if redis.acl_check_cmd and not redis.acl_check_cmd(...) then
+        error('NOPERM ' .. (...))
+    end
+end
+
+allowed('SET', armed, '', 'KEEPTTL')
+allowed('DEL', armed)
+allowed('ZREM', KEYS[5], '')
+
 -- before the use is taken: what is not written down does not happen
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', '10000', '*', 'who', ARGV[1],
            'action', 'clear', 'key', ARGV[1], 'from', ARGV[3],

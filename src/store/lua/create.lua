@@ -61,6 +61,17 @@ for i = 10, #ARGV do
     fields[#fields + 1] = ARGV[i]
 end
 
+-- before the first write: whoever may not do all shall not do half
+local function allowed(...)
+    if redis.acl_check_cmd and not redis.acl_check_cmd(...) then
+        error('NOPERM ' .. (...))
+    end
+end
+
+allowed('HSET', KEYS[1], '', '')
+allowed('ZADD', KEYS[2], 0, '')
+allowed('ZADD', KEYS[3], 0, '')
+
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', '10000', '*', 'who', ARGV[3],
            'action', ARGV[2], 'key', id, 'from', ARGV[4],
            'request_id', ARGV[5])

@@ -18,6 +18,17 @@ end
 
 local listed = redis.call('ZRANGE', KEYS[3], 0, -1)
 
+-- before the first write: whoever may not do all shall not do half
+local function allowed(...)
+    if redis.acl_check_cmd and not redis.acl_check_cmd(...) then
+        error('NOPERM ' .. (...))
+    end
+end
+
+allowed('DEL', KEYS[1])
+allowed('ZREM', KEYS[3], '')
+allowed('DEL', KEYS[3])
+
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', '10000', '*', 'who', ARGV[2],
            'action', 'disarm', 'key', id, 'from', ARGV[3],
            'request_id', ARGV[4])

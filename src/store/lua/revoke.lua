@@ -18,6 +18,19 @@ local state = redis.call('HGET', KEYS[1], 'state')
 redis.call('ZCARD', KEYS[2])
 redis.call('ZCARD', KEYS[5])
 
+-- before the first write: whoever may not do all shall not do half
+local function allowed(...)
+    if redis.acl_check_cmd and not redis.acl_check_cmd(...) then
+        error('NOPERM ' .. (...))
+    end
+end
+
+allowed('HSET', KEYS[1], '', '')
+allowed('EXPIRE', KEYS[1], 0)
+allowed('ZREM', KEYS[2], '')
+allowed('DEL', KEYS[4])
+allowed('ZREM', KEYS[5], '')
+
 if state ~= 'revoked' then
     redis.call('XADD', KEYS[3], 'MAXLEN', '~', '10000', '*', 'who', ARGV[2],
                'action', 'revoke', 'key', ARGV[1], 'from', ARGV[3],

@@ -108,6 +108,20 @@ if ends and ends < last then
     last = ends
 end
 
+-- before the first write: whoever may not do all shall not do half
+local function allowed(...)
+    if redis.acl_check_cmd and not redis.acl_check_cmd(...) then
+        error('NOPERM ' .. (...))
+    end
+end
+
+allowed('HSET', KEYS[1], '', '')
+allowed('HSET', KEYS[2], '', '')
+allowed('ZADD', KEYS[3], 0, '')
+allowed('ZADD', KEYS[4], 0, '')
+allowed('DEL', KEYS[6])
+allowed('ZREM', KEYS[7], '')
+
 redis.call('XADD', KEYS[5], 'MAXLEN', '~', '10000', '*', 'who', ARGV[2],
            'action', 'rotate', 'key', ARGV[1], 'from', ARGV[3],
            'request_id', ARGV[4])
