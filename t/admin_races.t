@@ -23,7 +23,8 @@ sub statuses { join ' ', sort map { $_->status } @_ }
 
 for (1 .. 20) {
     my $id = $api->create->{id};
-    my @r = $t->parallel(map { ask('POST', "v1/keys/$id/rotate") } 1 .. 5);
+    my @r = $t->parallel(map { ask('POST', "v1/keys/$id/rotate",
+        { grace => 60 }) } 1 .. 5);
     my @made = grep { $_->status == 201 } @r;
 
     is(statuses(@r), '201 409 409 409 409', 'one rotation of five');

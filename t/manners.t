@@ -1,7 +1,7 @@
 # Guards: the module behaves as a part of nginx.  satisfy, error_page, internal
 # redirects, auth_request, limit_except, keepalive, pipelining, HTTP/2.  Seen
-# red with the precontent handler taken out and with the state kept in the
-# request's context only.
+# red with the precontent handler taken out and with the state not found again
+# after an internal redirect.
 
 use Gate;
 

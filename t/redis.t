@@ -3,10 +3,14 @@
 # short reply taken as "not found" and with the retry of reads left out.
 
 use Gate;
+use IO::Socket::IP;
 use Time::HiRes qw(time);
 
 my $t = Gate->new;
-my $redis = $t->redis('A', port => 1);
+my $redis = $t->redis('A', port => 1, args => ['--bind', '127.0.0.1 -::1']);
+my ($port) = $redis->address =~ /:(\d+)$/;
+my $v6 = IO::Socket::IP->new(PeerHost => '::1', PeerPort => $port);
+my $six_address = $v6 ? "[::1]:$port" : "127.0.0.1:$port";
 my $proxy = $t->proxy($redis);
 my $address = $proxy->address;
 my $six = $t->redis('SOCKET');
@@ -16,8 +20,10 @@ $t->conf(<<"EOC");
     access_log %%TESTDIR%%/k.log k;
     api_key_store shop { server $address; cache off; }
     api_key_store unix { server %%REDIS_SOCKET%%; prefix shop:; cache off; }
+    api_key_store six { server $six_address; prefix shop:; cache off; }
     server {
         listen 127.0.0.1:%%PORT_0%%;
+        location /six/ { api_key six; root %%TESTDIR%%; }
         location / { api_key shop; root %%TESTDIR%%; }
         location /unix/ { api_key unix; root %%TESTDIR%%; }
         location /other { root %%TESTDIR%%; }
@@ -36,6 +42,12 @@ sub status { get(@_)->status }
 
 is(status(), 200, 'by TCP');
 is($t->get('/unix/', 'X-API-Key' => $unix)->status, 404, 'by a unix socket');
+
+SKIP: {
+    skip 'no IPv6 here', 1 unless $v6;
+    is($t->get('/six/', 'X-API-Key' => $key)->status, 404, 'by IPv6');
+}
+
 is(status($unknown), 401, 'unknown');
 is($proxy->open, 1, 'one connection of the worker');
 
@@ -171,5 +183,40 @@ EOC
     unlike($t->error_log, qr/[\x00-\x08\x0b-\x1f]/, 'the log is clean');
     $t->stop;
 }
+
+# a connection that breaks with a read on its way: it is sent once more
+
+my $once = Gate->new;
+my ($asked, $bomb) = (0, substr(Digest::SHA::sha256_hex('a-key-that-cuts-once'),
+    0, 20));
+my $never = substr(Digest::SHA::sha256_hex('a-key-that-always-cuts'), 0, 20);
+$once->fake_redis(sub {
+    my ($argv, $state) = @_;
+    return Gate::FakeRedis::default($argv)
+        if $argv->[0] !~ /^(HGETALL|PTTL)$/i;
+    return if $argv->[1] =~ /$never/ || $argv->[1] =~ /$bomb/ && !$asked++;
+    return uc $argv->[0] eq 'PTTL' ? ":-2\r\n" : "*0\r\n";
+});
+$once->conf(<<'EOC');
+    api_key_store shop { server %%REDIS%%; cache off; timeout 2s; }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        api_key shop;
+        location / { root %%TESTDIR%%; }
+    }
+EOC
+$once->start;
+
+# a link that has just been made is not made anew at once
+
+my $old = time + 0.3;
+$once->until(sub { $once->get('/', 'X-API-Key' => $unknown); time > $old }, 5);
+is($once->get('/', 'X-API-Key' => 'a-key-that-cuts-once')->status, 401,
+    'a read is sent once more');
+$old = time + 0.3;
+$once->until(sub { $once->get('/', 'X-API-Key' => $unknown); time > $old }, 5);
+is($once->get('/', 'X-API-Key' => 'a-key-that-always-cuts')->status, 503,
+    'and not for ever');
+$once->stop;
 
 $t->done;

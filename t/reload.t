@@ -1,6 +1,6 @@
 # Guards: reloads, QUIT and clients that go away while requests are parked:
 # nothing lost, no alert, no descriptor left.  Seen red with a cancelable
-# deadline timer and with the wait kept in the request's pool.
+# deadline timer and with a wait that does not let go of its request.
 
 use Gate;
 use IO::Select;

@@ -1,7 +1,7 @@
 # Guards: what the backend gets.  The client's key never under strip and
 # replace, the backend's own key only in a request to the backend, and all else
 # byte for byte.  Seen red with the removal of "_" spellings dropped, with the
-# own key put in at the access phase, and with cached variables kept.
+# own key not taken out again, and with cached variables kept.
 
 use Gate;
 
