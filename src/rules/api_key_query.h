@@ -38,7 +38,7 @@ int api_key_piece_next(api_key_str_t *rest, api_key_list_e list,
 
 /*
  * Whether a piece's name is this one, which is given in lower case: letters
- * are compared without case, and in a query percent-decoded, "%uXXXX" of old
+ * are compared without case, and in a query percent-decoded, "%uHHHH" of old
  * Microsoft stacks included.
  */
 
