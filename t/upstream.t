@@ -221,7 +221,6 @@ my $c = $t->connect;
 $backend->forget;
 $c->send("POST /own/?key=$key HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
     . "Content-Length: 6\r\n\r\nab");
-$t->wait_log(qr/started|start worker/);
 $c->send('cdef');
 is($c->response->status, 200, 'a body that comes late');
 is(($backend->requests)[-1]->target, "/own/?key=$own", 'finds the own key');
@@ -231,7 +230,6 @@ is(($backend->requests)[-1]->body, 'abcdef', 'and is whole');
 
 my $r = $t->get("/owndir/dir?key=$key");
 is($r->status, 301, 'a directory');
-unlike($r->raw, qr/own/, 'its Location is clean') if 0;
 unlike($r->raw, qr/own(\+|%2B)key/i, 'its Location has no own key');
 $r = $t->get("/dead/?key=$key");
 unlike($r->raw, qr/own(\+|%2B)key/i, 'nor has an error_page');

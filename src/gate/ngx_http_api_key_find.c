@@ -8,7 +8,7 @@
 #include "ngx_http_api_key_find.h"
 
 
-static ngx_int_t ngx_http_api_key_find_headers(ngx_http_request_t *r,
+static void ngx_http_api_key_find_headers(ngx_http_request_t *r,
     ngx_array_t *from, ngx_http_api_key_request_t *state);
 static void ngx_http_api_key_find_cookie(ngx_table_elt_t *header,
     ngx_http_api_key_source_t *source, ngx_http_api_key_request_t *state,
@@ -34,15 +34,13 @@ ngx_http_api_key_find(ngx_http_request_t *r, ngx_array_t *from,
 
     state->searched = 1;
 
-    if (ngx_http_api_key_find_headers(r, from, state) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    ngx_http_api_key_find_headers(r, from, state);
 
     return ngx_http_api_key_find_query(r, from, state);
 }
 
 
-static ngx_int_t
+static void
 ngx_http_api_key_find_headers(ngx_http_request_t *r, ngx_array_t *from,
     ngx_http_api_key_request_t *state)
 {
@@ -110,8 +108,6 @@ ngx_http_api_key_find_headers(ngx_http_request_t *r, ngx_array_t *from,
             ngx_http_api_key_found(state, &source[n], &value);
         }
     }
-
-    return NGX_OK;
 }
 
 
