@@ -22,6 +22,10 @@ my @flags = (qw(-std=c11 -O1 -g -Wall -Wextra -Werror -Wno-unused-parameter),
     "-I$root/src/rules", split ' ', $ENV{CFLAGS} || '');
 push @flags, sanitizers();
 
+# What is freed is watched for a while only, or some tests take 800 MB.
+
+$ENV{ASAN_OPTIONS} //= 'quarantine_size_mb=32';
+
 # In a library, so that a test that includes a rules file gets that one.
 
 my $library = "$dir/rules.a";

@@ -12,8 +12,6 @@
 
 
 #define API_KEY_TIME_MAX       253402300799   /* 9999-12-31T23:59:59Z */
-#define API_KEY_RATE_MAX       1000000000
-#define API_KEY_WINDOW_MAX     2678400        /* 31 days */
 #define API_KEY_DIGITS_MAX     12             /* of API_KEY_TIME_MAX */
 
 
@@ -220,14 +218,6 @@ api_key_record_meta(api_key_record_t *record, const api_key_field_t *field)
 }
 
 
-/*
- * A time to live is counted from now, whose part below a second is unknown,
- * and is rounded down: a remembered record never outlives its Redis key.  The
- * last second is the exception.  Rounded down it would refuse a key that
- * Redis still has, so it is a whole one, and a record read in it may be used
- * for less than a second too long.
- */
-
 static const char *
 api_key_record_end(api_key_record_t *record, int64_t ttl, int64_t now)
 {
@@ -241,17 +231,26 @@ api_key_record_end(api_key_record_t *record, int64_t ttl, int64_t now)
         return "impossible time to live";
     }
 
-    end = (ttl > 0 && ttl < 1000) ? 1 : ttl / 1000;
-
     /* the end must stay a date that can be written, year 9999 at most */
 
-    end = (end < API_KEY_TIME_MAX - now) ? now + end : API_KEY_TIME_MAX;
+    end = API_KEY_TIME_MAX * 1000;
+
+    if (ttl < end - now) {
+        end = now + ttl;
+    }
 
     if (end < record->expires_at) {
         record->expires_at = end;
     }
 
     return NULL;
+}
+
+
+int64_t
+api_key_record_seconds(int64_t ms)
+{
+    return (ms == API_KEY_NEVER) ? ms : (ms + 999) / 1000;
 }
 
 
@@ -303,7 +302,13 @@ api_key_field_created_at(api_key_record_t *record, const api_key_str_t *value)
 static int
 api_key_field_expires_at(api_key_record_t *record, const api_key_str_t *value)
 {
-    return api_key_number(value, API_KEY_TIME_MAX, &record->expires_at);
+    if (api_key_number(value, API_KEY_TIME_MAX, &record->expires_at) != 0) {
+        return -1;
+    }
+
+    record->expires_at *= 1000;
+
+    return 0;
 }
 
 
@@ -756,9 +761,7 @@ api_key_record_size(const api_key_record_t *record)
 
     size = offsetof(api_key_record_t, meta)
            + record->nmeta * sizeof(api_key_field_t)
-           + record->name.len + record->pepper.len
-           + record->scopes.len + record->allow_from.len
-           + record->replaces.len + record->replaced_by.len;
+           + record->name.len + record->scopes.len + record->allow_from.len;
 
     for (i = 0; i < record->nmeta; i++) {
         size += record->meta[i].name.len + record->meta[i].value.len;
@@ -784,11 +787,8 @@ api_key_record_copy(void *mem, const api_key_record_t *record)
     p = (unsigned char *) mem + size;
 
     api_key_string_copy(&p, &copy->name, &record->name);
-    api_key_string_copy(&p, &copy->pepper, &record->pepper);
     api_key_string_copy(&p, &copy->scopes, &record->scopes);
     api_key_string_copy(&p, &copy->allow_from, &record->allow_from);
-    api_key_string_copy(&p, &copy->replaces, &record->replaces);
-    api_key_string_copy(&p, &copy->replaced_by, &record->replaced_by);
 
     for (i = 0; i < record->nmeta; i++) {
         api_key_string_copy(&p, &copy->meta[i].name, &record->meta[i].name);

@@ -21,6 +21,8 @@
 #define API_KEY_META_MAX       16
 #define API_KEY_META_NAME_MAX  32             /* bytes */
 #define API_KEY_META_VALUE_MAX 256            /* bytes */
+#define API_KEY_RATE_MAX       1000000000     /* requests */
+#define API_KEY_WINDOW_MAX     2678400        /* 31 days, in seconds */
 
 
 typedef enum {
@@ -39,18 +41,21 @@ typedef struct {
 typedef struct {
     unsigned char     digest[API_KEY_DIGEST_LEN];
     api_key_state_e   state;
-    int64_t           created_at;             /* Unix seconds */
-    int64_t           expires_at;             /* Unix seconds, API_KEY_NEVER */
+    unsigned          nmeta;
+    int64_t           expires_at;             /* Unix ms, API_KEY_NEVER */
     uint32_t          rate_limit;             /* requests, 0 is no limit */
     uint32_t          rate_window;            /* seconds */
     api_key_str_t     name;
-    api_key_str_t     pepper;                 /* "none" when absent */
     api_key_str_t     scopes;                 /* separated by single spaces */
     api_key_str_t     allow_from;             /* likewise */
+    api_key_field_t   meta[API_KEY_META_MAX];
+
+    /* what no verdict needs, and a copy does not have */
+
+    int64_t           created_at;             /* Unix seconds */
+    api_key_str_t     pepper;                 /* "none" when absent */
     api_key_str_t     replaces;
     api_key_str_t     replaced_by;
-    size_t            nmeta;
-    api_key_field_t   meta[API_KEY_META_MAX];
 } api_key_record_t;
 
 
@@ -65,9 +70,9 @@ typedef struct {
 
 /*
  * Reads a record from the n fields of the hash of id (API_KEY_ID_LEN bytes).
- * ttl is the Redis key's own time to live in milliseconds or -1, now Unix
- * seconds: the earlier end counts.  Unknown fields are ignored.  The record's
- * strings point into the fields' values.
+ * ttl is the Redis key's own time to live in ms or -1, now Unix ms: the
+ * earlier end counts.  Unknown fields are ignored.  The record's strings point
+ * into the fields' values.
  *
  * Returns NULL, or the reason (static text) why it cannot be trusted: a
  * missing, repeated or malformed field, a control character, invalid UTF-8, a
@@ -79,11 +84,16 @@ const char *api_key_record_parse(api_key_record_t *record,
     int64_t ttl, int64_t now);
 
 
+/* Unix ms in whole seconds, rounded up; API_KEY_NEVER stays. */
+
+int64_t api_key_record_seconds(int64_t ms);
+
+
 /*
- * A record and all its strings as one block: its size in bytes, and its copy
- * into mem, which must be that large and aligned for a pointer.  The block
- * ends before the unused elements of meta, so such a copy must be copied by
- * this function again, never by assignment.
+ * What the gate needs of a record, and the strings of that, as one block: its
+ * size in bytes, and its copy into mem, which must be that large and aligned
+ * for a pointer.  The block ends before the unused elements of meta, so such a
+ * copy must be copied by this function again, never by assignment.
  */
 
 size_t api_key_record_size(const api_key_record_t *record);

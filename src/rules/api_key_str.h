@@ -39,10 +39,7 @@ api_key_lower(unsigned char c)
 }
 
 
-/*
- * Whether c is an ASCII letter or digit.  Without a branch: the characters of
- * a key are random, so that a branch on each would often be predicted wrong.
- */
+/* Whether c is an ASCII letter or digit. */
 
 static inline int
 api_key_is_alnum(unsigned char c)

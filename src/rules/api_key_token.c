@@ -11,14 +11,20 @@
 
 #define API_KEY_BASE        62
 
+/* the base62 digits at the end of an issued key */
+#define API_KEY_DIGITS      (API_KEY_RANDOM_LEN + API_KEY_CHECKSUM_LEN)
+
+/* times a byte, eight of it */
+#define API_KEY_BYTES       UINT64_C(0x0101010101010101)
+
 /* the largest multiple of the base in a byte: above it lies the bias */
 #define API_KEY_UNBIASED    (256 - 256 % API_KEY_BASE)
 
 #define API_KEY_RANDOM_TRIES  8
 
 
-static int api_key_token_is_issued(const api_key_str_t *token,
-    const api_key_str_t *prefix, size_t body);
+static int api_key_token_visible(const unsigned char *p, size_t len);
+static int api_key_token_is_base62(const unsigned char *digits);
 static void api_key_token_checksum(unsigned char *checksum,
     const unsigned char *text, size_t len);
 static int api_key_token_digits(unsigned char *digits, size_t len,
@@ -56,28 +62,19 @@ api_key_prefix_check(const api_key_str_t *prefix)
 int
 api_key_token_check(const api_key_str_t *token, const api_key_str_t *prefix)
 {
-    size_t         i, body;
-    unsigned       invisible;
-    unsigned char  c, checksum[API_KEY_CHECKSUM_LEN];
+    size_t         body;
+    unsigned char  checksum[API_KEY_CHECKSUM_LEN];
 
-    if (token->len < API_KEY_TOKEN_MIN || token->len > API_KEY_TOKEN_MAX) {
+    if (token->len < API_KEY_TOKEN_MIN || token->len > API_KEY_TOKEN_MAX
+        || !api_key_token_visible(token->data, token->len))
+    {
         return -1;
     }
 
-    body = 0;            /* where the base62 digits at the end begin */
-    invisible = 0;
-
-    for (i = 0; i < token->len; i++) {
-        c = token->data[i];
-        invisible |= (unsigned) (c - 0x21) > 0x7e - 0x21;
-        body = api_key_is_alnum(c) ? body : i + 1;
-    }
-
-    if (invisible) {
-        return -1;
-    }
-
-    if (!api_key_token_is_issued(token, prefix, body)) {
+    if (token->len != prefix->len + 1 + API_KEY_DIGITS
+        || token->data[prefix->len] != '_'
+        || memcmp(token->data, prefix->data, prefix->len) != 0)
+    {
         return 0;
     }
 
@@ -85,18 +82,55 @@ api_key_token_check(const api_key_str_t *token, const api_key_str_t *prefix)
 
     api_key_token_checksum(checksum, token->data, body);
 
-    return memcmp(checksum, token->data + body, API_KEY_CHECKSUM_LEN) ? -1 : 0;
+    if (memcmp(checksum, token->data + body, API_KEY_CHECKSUM_LEN) == 0) {
+        return 0;
+    }
+
+    /* with another character in it, it is not of the form of issued keys */
+
+    return api_key_token_is_base62(token->data + prefix->len + 1) ? -1 : 0;
+}
+
+
+/*
+ * Whether each character is visible ASCII, 0x21 to 0x7e; eight at a time, as
+ * this is done on each request.  What is lower borrows from its highest bit,
+ * what is higher has it, or gets it by one more.
+ */
+
+static int
+api_key_token_visible(const unsigned char *p, size_t len)
+{
+    uint64_t  x, bad;
+
+    bad = 0;
+
+    for ( /* void */ ; len >= sizeof(uint64_t); len -= sizeof(uint64_t)) {
+        memcpy(&x, p, sizeof(uint64_t));
+        bad |= x | (x - 0x21 * API_KEY_BYTES) | (x + API_KEY_BYTES);
+        p += sizeof(uint64_t);
+    }
+
+    for ( /* void */ ; len; len--, p++) {
+        bad |= *p | (*p - 0x21u) | (*p + 1u);
+    }
+
+    return (bad & 0x80 * API_KEY_BYTES) == 0;
 }
 
 
 static int
-api_key_token_is_issued(const api_key_str_t *token,
-    const api_key_str_t *prefix, size_t body)
+api_key_token_is_base62(const unsigned char *digits)
 {
-    return body == prefix->len + 1
-           && token->len == body + API_KEY_RANDOM_LEN + API_KEY_CHECKSUM_LEN
-           && token->data[prefix->len] == '_'
-           && memcmp(token->data, prefix->data, prefix->len) == 0;
+    int  i;
+
+    for (i = 0; i < API_KEY_DIGITS; i++) {
+        if (!api_key_is_alnum(digits[i])) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

@@ -37,7 +37,7 @@ typedef struct {
     size_t                nscopes;
     int                   family;         /* AF_INET, AF_INET6, else none */
     const unsigned char  *address;        /* 4 or 16 bytes, network order */
-    int64_t               now;            /* Unix seconds */
+    int64_t               now;            /* Unix ms */
 } api_key_facts_t;
 
 

@@ -297,9 +297,9 @@ main(void)
      * three a pad; three more when it is longer than a block.
      */
 
-    test_failures(&cases[0], 3, 3);
-    test_failures(&cases[4], 12, 6);
-    test_failures(&cases[6], 15, 6);
+    test_failures(&cases[0], 5, 3);
+    test_failures(&cases[4], 14, 6);
+    test_failures(&cases[6], 17, 6);
 
     test_rest();
 

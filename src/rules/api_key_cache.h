@@ -1,0 +1,127 @@
+/*
+ * Copyright (C) the ngx_http_api_key_module authors
+ *
+ * A table of answers by key id, in one block of memory that several processes
+ * share: which of them may be trusted, by whom, and for how long.  The caller
+ * holds a lock around each call.
+ *
+ * Who is told by Redis of all changes from some moment on, has a number: the
+ * table's sequence, raised at that moment.  An answer carries the sequence
+ * that held when it was asked for, so whoever has that number or a lower one
+ * has been told of all that happened to it since.  Nothing needs to be flushed
+ * when a link breaks or a process comes anew.
+ */
+
+#ifndef _API_KEY_CACHE_H_INCLUDED_
+#define _API_KEY_CACHE_H_INCLUDED_
+
+
+#include "api_key_digest.h"
+
+
+/* the number of who is told nothing, and of who does without */
+
+#define API_KEY_TRUST_NONE  UINT64_MAX
+#define API_KEY_TRUST_ALL   0
+
+
+typedef struct api_key_cache_s  api_key_cache_t;
+
+
+/* taken before Redis is asked: whether the answer may be kept */
+
+typedef struct {
+    uint64_t          sequence;
+    uint64_t          asked;                  /* ms */
+    uint32_t          epoch;
+    uint32_t          generation;
+} api_key_stamp_t;
+
+
+typedef struct {
+    uint64_t          sequence;               /* the lowest that is trusted */
+    uint64_t          now;                    /* ms */
+    uint64_t          valid;                  /* ms, for records */
+    uint64_t          invalid;                /* ms, for unknown keys */
+} api_key_trust_t;
+
+
+typedef enum {
+    API_KEY_CACHE_MISS = 0,       /* nothing that is to be trusted */
+    API_KEY_CACHE_RECORD,
+    API_KEY_CACHE_UNKNOWN         /* there is no such key */
+} api_key_cache_e;
+
+
+/*
+ * Makes an empty table in mem, aligned for uint64_t.  seed decides who shares
+ * a bucket, so that nobody outside can choose it.  Returns NULL when size
+ * bytes are too few for anything useful.
+ */
+
+api_key_cache_t *api_key_cache_init(void *mem, size_t size, uint64_t seed);
+
+
+/*
+ * To be called first and last while the lock is held.  A process that died
+ * in between has left the table in pieces: then it is emptied.
+ */
+
+void api_key_cache_enter(api_key_cache_t *cache);
+void api_key_cache_leave(api_key_cache_t *cache);
+
+
+/*
+ * What is known of id.  On RECORD its bytes, as api_key_cache_put() got them,
+ * are copied to buf, which holds max bytes, and *len says how many.  A longer
+ * one is a MISS.
+ */
+
+api_key_cache_e api_key_cache_get(api_key_cache_t *cache,
+    const unsigned char *id, const api_key_trust_t *trust, unsigned char *buf,
+    size_t max, size_t *len);
+
+
+/*
+ * To be taken before asking Redis for id, at now (ms).  Returns 1 when there
+ * is a record, whether it is to be trusted or not, else 0.
+ */
+
+int api_key_cache_stamp(const api_key_cache_t *cache, const unsigned char *id,
+    uint64_t now, api_key_stamp_t *stamp);
+
+
+/* Whether nothing has been heard of id since the stamp was taken: 1 or 0. */
+
+int api_key_cache_holds(const api_key_cache_t *cache, const unsigned char *id,
+    const api_key_stamp_t *stamp);
+
+
+/*
+ * Keeps an answer that stamp still holds for, unless there is one that was
+ * asked for later: the len bytes of a record, or that there is none (len 0).
+ * The oldest make room, records for records and unknown keys for unknown keys.
+ * Returns how many records had to go.
+ */
+
+unsigned api_key_cache_put(api_key_cache_t *cache, const unsigned char *id,
+    const api_key_stamp_t *stamp, const unsigned char *record, size_t len);
+
+
+/* Something has happened to id, or to all keys: no stamp holds any more. */
+
+void api_key_cache_drop(api_key_cache_t *cache, const unsigned char *id);
+void api_key_cache_drop_all(api_key_cache_t *cache);
+
+
+/* The number of who is told of all changes from now on. */
+
+uint64_t api_key_cache_subscribe(api_key_cache_t *cache);
+
+
+/* How many entries there are. */
+
+unsigned api_key_cache_entries(const api_key_cache_t *cache);
+
+
+#endif /* _API_KEY_CACHE_H_INCLUDED_ */
