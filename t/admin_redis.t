@@ -23,7 +23,8 @@ EOC
 my $made = $api->create(name => 'here');
 my $id = $made->{id};
 
-my @reads = (['GET', 'v1/keys'], ['GET', "v1/keys/$id"], ['GET', 'v1/clear']);
+my @reads = (['GET', 'v1/keys'], ['GET', "v1/keys/$id"], ['GET', 'v1/clear'],
+    ['GET', 'v1/audit']);
 my @writes = (['POST', 'v1/keys', { name => 'x' }],
     ['POST', 'v1/keys/import', { name => 'x', key => 'k' x 20 }],
     ['PATCH', "v1/keys/$id", { name => 'y' }],
@@ -48,8 +49,13 @@ sub health {
 my $r = $api->call('GET', 'v1/health', undef, token => 'read');
 is(health($r), '200 up', 'health');
 like($r->json->{redis}{since}, qr/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, 'since');
-is_deeply($r->json->{push}, { up => JSON::PP::false, since => undef },
-    'no push yet');
+ok($t->until(sub {
+    $r = $api->call('GET', 'v1/health', undef, token => 'read');
+    $r->json->{push}{up};
+}), 'the link for invalidations comes up');
+is_deeply([sort keys %{$r->json->{push}}], [qw(since up)], 'what push says');
+like($r->json->{push}{since}, qr/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$/,
+    'since');
 is(health(far('GET', 'v1/health')), '200 up', 'health of the other');
 
 # refused: nothing changes

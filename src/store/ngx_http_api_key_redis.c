@@ -38,6 +38,7 @@ typedef struct {
     ngx_http_api_key_redis_pt        handler;
     void                            *data;
     ngx_msec_t                       deadline;
+    uint64_t                         sent;         /* microseconds */
     ngx_uint_t                       expected;
     ngx_uint_t                       received;
     ngx_uint_t                       retry;
@@ -48,12 +49,14 @@ typedef struct {
 
 struct ngx_http_api_key_redis_s {
     ngx_http_api_key_redis_conf_t   *conf;
+    ngx_http_api_key_redis_listener_t  *listener;
     ngx_log_t                       *log;
 
     ngx_http_api_key_redis_state_e   state;
     const char                      *reason;       /* of the last failure */
     time_t                           since;        /* up, or down */
     ngx_msec_t                       connected;
+    ngx_msec_t                       heard;
     ngx_uint_t                       failures;
     ngx_uint_t                       next_addr;
 
@@ -81,7 +84,7 @@ static ngx_int_t ngx_http_api_key_redis_connected(
 static void ngx_http_api_key_redis_greeted(void *data,
     ngx_http_api_key_reply_t **replies);
 static void ngx_http_api_key_redis_fail(ngx_http_api_key_redis_t *redis,
-    const char *reason, ngx_str_t *detail);
+    ngx_http_api_key_error_e kind, const char *reason, ngx_str_t *detail);
 static void ngx_http_api_key_redis_close(ngx_http_api_key_redis_t *redis);
 static void ngx_http_api_key_redis_lose(ngx_http_api_key_redis_t *redis,
     ngx_queue_t *queue);
@@ -101,13 +104,16 @@ static void ngx_http_api_key_redis_read(ngx_event_t *rev);
 static ngx_int_t ngx_http_api_key_redis_replies(
     ngx_http_api_key_redis_t *redis);
 
+static uint64_t ngx_http_api_key_redis_clock(void);
+static void ngx_http_api_key_redis_release(ngx_http_api_key_redis_t *redis);
+
 static ngx_http_api_key_redis_request_t *ngx_http_api_key_redis_request(
     ngx_http_api_key_command_t *commands, ngx_uint_t n);
 
 
 ngx_http_api_key_redis_t *
 ngx_http_api_key_redis_create(ngx_http_api_key_redis_conf_t *conf,
-    ngx_cycle_t *cycle)
+    ngx_http_api_key_redis_listener_t *listener, ngx_cycle_t *cycle)
 {
     ngx_http_api_key_redis_t  *redis;
 
@@ -117,6 +123,7 @@ ngx_http_api_key_redis_create(ngx_http_api_key_redis_conf_t *conf,
     }
 
     redis->conf = conf;
+    redis->listener = listener;
     redis->log = cycle->log;
     redis->since = ngx_time();
 
@@ -173,13 +180,20 @@ ngx_http_api_key_redis_send(ngx_http_api_key_redis_t *redis,
     ngx_http_api_key_command_t *commands, ngx_uint_t n, ngx_uint_t flags,
     ngx_http_api_key_redis_pt handler, void *data)
 {
+    ngx_uint_t                         room;
     ngx_http_api_key_redis_request_t  *request;
 
     if (redis->state == NGX_HTTP_API_KEY_REDIS_BACKING_OFF) {
         return NGX_ERROR;
     }
 
-    if (redis->nrequests >= NGX_HTTP_API_KEY_REDIS_QUEUE) {
+    room = NGX_HTTP_API_KEY_REDIS_QUEUE;
+
+    if (flags & NGX_HTTP_API_KEY_REDIS_YIELD) {
+        room /= 2;
+    }
+
+    if (redis->nrequests >= room) {
         ngx_log_error(NGX_LOG_INFO, redis->log, 0,
                       "api key store \"%V\": the queue to Redis is full",
                       &redis->conf->store);
@@ -211,6 +225,13 @@ ngx_http_api_key_redis_send(ngx_http_api_key_redis_t *redis,
     }
 
     return NGX_OK;
+}
+
+
+ngx_msec_t
+ngx_http_api_key_redis_heard(ngx_http_api_key_redis_t *redis)
+{
+    return redis->heard;
 }
 
 
@@ -332,18 +353,22 @@ ngx_http_api_key_redis_open(ngx_http_api_key_redis_t *redis,
     redis->connection = peer.connection;
 
     if (rc == NGX_ERROR || rc == NGX_BUSY || rc == NGX_DECLINED) {
-        ngx_http_api_key_redis_fail(redis, "connect() failed", NULL);
+        ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_CONNECT,
+                                    "connect() failed", NULL);
         return;
     }
 
     c = redis->connection;
     c->data = redis;
+    c->idle = (redis->listener && redis->listener->leaving && !ngx_exiting);
     c->read->handler = ngx_http_api_key_redis_read;
     c->write->handler = ngx_http_api_key_redis_write;
 
-    redis->resp = ngx_http_api_key_resp_create(redis->log);
+    redis->resp = ngx_http_api_key_resp_create(&redis->conf->bounds,
+                                               redis->log);
     if (redis->resp == NULL) {
-        ngx_http_api_key_redis_fail(redis, "no memory", NULL);
+        ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_CONNECT,
+                                    "no memory", NULL);
         return;
     }
 
@@ -379,7 +404,8 @@ ngx_http_api_key_redis_connected(ngx_http_api_key_redis_t *redis)
 
     if (err) {
         (void) ngx_connection_error(c, err, "connect() to Redis failed");
-        ngx_http_api_key_redis_fail(redis, "connect() failed", NULL);
+        ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_CONNECT,
+                                    "connect() failed", NULL);
         return NGX_ERROR;
     }
 
@@ -417,7 +443,8 @@ ngx_http_api_key_redis_connected(ngx_http_api_key_redis_t *redis)
 
     request = ngx_http_api_key_redis_request(commands, n);
     if (request == NULL) {
-        ngx_http_api_key_redis_fail(redis, "no memory", NULL);
+        ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_CONNECT,
+                                    "no memory", NULL);
         return NGX_ERROR;
     }
 
@@ -429,7 +456,8 @@ ngx_http_api_key_redis_connected(ngx_http_api_key_redis_t *redis)
     redis->nrequests++;
 
     if (ngx_http_api_key_redis_append(redis, &request->bytes) != NGX_OK) {
-        ngx_http_api_key_redis_fail(redis, "no memory", NULL);
+        ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_CONNECT,
+                                    "no memory", NULL);
         return NGX_ERROR;
     }
 
@@ -453,13 +481,15 @@ ngx_http_api_key_redis_greeted(void *data, ngx_http_api_key_reply_t **replies)
     for (i = 0; i < n; i++) {
 
         if (replies[i]->type == NGX_HTTP_API_KEY_REPLY_ERROR) {
-            ngx_http_api_key_redis_fail(redis, "the greeting was refused",
+            ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_REFUSED,
+                                        "the greeting was refused",
                                         &replies[i]->str);
             return;
         }
 
         if (replies[i]->type != NGX_HTTP_API_KEY_REPLY_STRING) {
-            ngx_http_api_key_redis_fail(redis, "an unexpected greeting", NULL);
+            ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_PROTOCOL,
+                                        "an unexpected greeting", NULL);
             return;
         }
     }
@@ -469,16 +499,22 @@ ngx_http_api_key_redis_greeted(void *data, ngx_http_api_key_reply_t **replies)
     redis->state = NGX_HTTP_API_KEY_REDIS_UP;
     redis->since = ngx_time();
     redis->connected = ngx_current_msec;
+    redis->heard = ngx_current_msec;
 
     if (redis->reason) {
         ngx_log_error(NGX_LOG_NOTICE, redis->log, 0,
-                      "api key store \"%V\": Redis %V is back",
-                      &redis->conf->store, &redis->conf->server->url);
+                      "api key store \"%V\": %VRedis %V is back",
+                      &redis->conf->store, &redis->conf->purpose,
+                      &redis->conf->server->url);
     }
 
     redis->reason = NULL;
 
     ngx_post_event(&redis->flush, &ngx_posted_events);
+
+    if (redis->listener && redis->listener->connected) {
+        redis->listener->connected(redis->listener->data);
+    }
 }
 
 
@@ -489,13 +525,16 @@ ngx_http_api_key_redis_greeted(void *data, ngx_http_api_key_reply_t **replies)
 
 static void
 ngx_http_api_key_redis_fail(ngx_http_api_key_redis_t *redis,
-    const char *reason, ngx_str_t *detail)
+    ngx_http_api_key_error_e kind, const char *reason, ngx_str_t *detail)
 {
     ngx_str_t                          none;
     ngx_uint_t                         level, again;
     ngx_msec_t                         delay;
     ngx_queue_t                       *q, lost;
     ngx_http_api_key_redis_request_t  *request;
+
+    ngx_http_api_key_count(redis->conf->counters,
+                           NGX_HTTP_API_KEY_COUNT_ERRORS + kind, 1);
 
     /* an outage is one line, not one for each attempt to end it */
 
@@ -511,8 +550,9 @@ ngx_http_api_key_redis_fail(ngx_http_api_key_redis_t *redis,
     ngx_http_api_key_resp_printable(detail);
 
     ngx_log_error(level, redis->log, 0,
-                  "api key store \"%V\": Redis %V: %s%s%V",
-                  &redis->conf->store, &redis->conf->server->url, reason,
+                  "api key store \"%V\": %VRedis %V: %s%s%V",
+                  &redis->conf->store, &redis->conf->purpose,
+                  &redis->conf->server->url, reason,
                   detail->len ? ": " : "", detail);
 
     again = redis->state == NGX_HTTP_API_KEY_REDIS_UP
@@ -522,6 +562,10 @@ ngx_http_api_key_redis_fail(ngx_http_api_key_redis_t *redis,
     if (redis->state == NGX_HTTP_API_KEY_REDIS_UP) {
         redis->since = ngx_time();
         redis->failures = 0;
+
+        if (redis->listener && redis->listener->lost) {
+            redis->listener->lost(redis->listener->data);
+        }
     }
 
     ngx_http_api_key_redis_close(redis);
@@ -625,7 +669,8 @@ ngx_http_api_key_redis_timer(ngx_event_t *ev)
     ngx_http_api_key_redis_t  *redis = ev->data;
 
     if (redis->state == NGX_HTTP_API_KEY_REDIS_CONNECTING) {
-        ngx_http_api_key_redis_fail(redis, "connecting timed out", NULL);
+        ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_CONNECT,
+                                    "connecting timed out", NULL);
         return;
     }
 
@@ -658,7 +703,8 @@ ngx_http_api_key_redis_deadline(ngx_event_t *ev)
 
     if (stalled) {
         /* replies match by order: what is late cannot be skipped */
-        ngx_http_api_key_redis_fail(redis, "no reply in time", NULL);
+        ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_TIMEOUT,
+                                    "no reply in time", NULL);
         return;
     }
 
@@ -747,6 +793,7 @@ static void
 ngx_http_api_key_redis_flush(ngx_event_t *ev)
 {
     ssize_t                            n;
+    uint64_t                           now;
     ngx_queue_t                       *q;
     ngx_msec_int_t                     left;
     ngx_connection_t                  *c;
@@ -759,6 +806,8 @@ ngx_http_api_key_redis_flush(ngx_event_t *ev)
         return;
     }
 
+    now = ngx_http_api_key_redis_clock();
+
     while (redis->state == NGX_HTTP_API_KEY_REDIS_UP
            && !ngx_queue_empty(&redis->waiting))
     {
@@ -766,12 +815,14 @@ ngx_http_api_key_redis_flush(ngx_event_t *ev)
         request = ngx_queue_data(q, ngx_http_api_key_redis_request_t, queue);
 
         if (ngx_http_api_key_redis_append(redis, &request->bytes) != NGX_OK) {
-            ngx_http_api_key_redis_fail(redis, "no memory", NULL);
+            ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_CONNECT,
+                                        "no memory", NULL);
             return;
         }
 
         ngx_queue_remove(q);
         ngx_queue_insert_tail(&redis->sent, q);
+        request->sent = now;
 
         /* the time to connect is over, what is left is for the answer */
 
@@ -786,7 +837,8 @@ ngx_http_api_key_redis_flush(ngx_event_t *ev)
         n = c->send(c, redis->out.pos, redis->out.last - redis->out.pos);
 
         if (n == NGX_ERROR) {
-            ngx_http_api_key_redis_fail(redis, "send() failed", NULL);
+            ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_CLOSED,
+                                        "send() failed", NULL);
             return;
         }
 
@@ -803,7 +855,8 @@ ngx_http_api_key_redis_flush(ngx_event_t *ev)
     }
 
     if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
-        ngx_http_api_key_redis_fail(redis, "event failure", NULL);
+        ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_CLOSED,
+                                    "event failure", NULL);
     }
 }
 
@@ -855,6 +908,16 @@ ngx_http_api_key_redis_read(ngx_event_t *rev)
     c = rev->data;
     redis = c->data;
 
+    if (c->close) {
+
+        /* only nginx says so, and means what is idle; the link is not yet */
+
+        c->close = 0;
+        c->idle = 0;
+
+        redis->listener->leaving(redis->listener->data);
+    }
+
     for ( ;; ) {
         n = c->recv(c, buf, NGX_HTTP_API_KEY_REDIS_RECV);
 
@@ -863,13 +926,14 @@ ngx_http_api_key_redis_read(ngx_event_t *rev)
         }
 
         if (n == NGX_ERROR || n == 0) {
-            ngx_http_api_key_redis_fail(redis, "the connection was closed",
-                                        NULL);
+            ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_CLOSED,
+                                        "the connection was closed", NULL);
             return;
         }
 
         if (ngx_http_api_key_resp_feed(redis->resp, buf, n) != NGX_OK) {
-            ngx_http_api_key_redis_fail(redis, "a reply without end", NULL);
+            ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_PROTOCOL,
+                                        "a reply without end", NULL);
             return;
         }
 
@@ -879,7 +943,8 @@ ngx_http_api_key_redis_read(ngx_event_t *rev)
     }
 
     if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-        ngx_http_api_key_redis_fail(redis, "event failure", NULL);
+        ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_CLOSED,
+                                    "event failure", NULL);
     }
 }
 
@@ -889,6 +954,7 @@ ngx_http_api_key_redis_read(ngx_event_t *rev)
 static ngx_int_t
 ngx_http_api_key_redis_replies(ngx_http_api_key_redis_t *redis)
 {
+    uint64_t                           now;
     ngx_int_t                          rc;
     ngx_str_t                          error;
     ngx_connection_t                  *c;
@@ -897,11 +963,18 @@ ngx_http_api_key_redis_replies(ngx_http_api_key_redis_t *redis)
 
     c = redis->connection;
 
+    now = ngx_http_api_key_redis_clock();
+
+    if (redis->state == NGX_HTTP_API_KEY_REDIS_UP) {
+        redis->heard = ngx_current_msec;
+    }
+
     for ( ;; ) {
         rc = ngx_http_api_key_resp_next(redis->resp, &reply, &error);
 
         if (rc == NGX_ERROR) {
-            ngx_http_api_key_redis_fail(redis, "a reply that is none", &error);
+            ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_PROTOCOL,
+                                        "a reply that is none", &error);
             return NGX_ERROR;
         }
 
@@ -909,9 +982,18 @@ ngx_http_api_key_redis_replies(ngx_http_api_key_redis_t *redis)
             break;
         }
 
-        if (ngx_queue_empty(&redis->sent)) {
-            ngx_http_api_key_redis_fail(redis, "a reply nobody waits for",
-                                        NULL);
+        rc = (redis->listener && redis->listener->message)
+             ? redis->listener->message(redis->listener->data, reply)
+             : NGX_DECLINED;
+
+        if (rc == NGX_OK) {
+            ngx_http_api_key_redis_release(redis);
+            continue;
+        }
+
+        if (rc == NGX_ERROR || ngx_queue_empty(&redis->sent)) {
+            ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_PROTOCOL,
+                                        "a reply nobody waits for", NULL);
             return NGX_ERROR;
         }
 
@@ -927,6 +1009,11 @@ ngx_http_api_key_redis_replies(ngx_http_api_key_redis_t *redis)
         ngx_queue_remove(&request->queue);
         redis->nrequests--;
 
+        if (request->sent) {
+            ngx_http_api_key_count_time(redis->conf->counters,
+                                        now - request->sent);
+        }
+
         request->handler(request->data, request->replies);
         ngx_free(request);
 
@@ -935,7 +1022,7 @@ ngx_http_api_key_redis_replies(ngx_http_api_key_redis_t *redis)
             return NGX_ERROR;
         }
 
-        ngx_http_api_key_resp_release(redis->resp);
+        ngx_http_api_key_redis_release(redis);
     }
 
     if (redis->nrequests == 0 && redis->deadline.timer_set) {
@@ -943,6 +1030,39 @@ ngx_http_api_key_redis_replies(ngx_http_api_key_redis_t *redis)
     }
 
     return NGX_OK;
+}
+
+
+/* In microseconds: nginx's own clock is too coarse to measure a reply with. */
+
+static uint64_t
+ngx_http_api_key_redis_clock(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+
+/* Frees the replies, unless some belong to a request that waits for more. */
+
+static void
+ngx_http_api_key_redis_release(ngx_http_api_key_redis_t *redis)
+{
+    ngx_http_api_key_redis_request_t  *request;
+
+    if (!ngx_queue_empty(&redis->sent)) {
+        request = ngx_queue_data(ngx_queue_head(&redis->sent),
+                                 ngx_http_api_key_redis_request_t, queue);
+
+        if (request->received) {
+            return;
+        }
+    }
+
+    ngx_http_api_key_resp_release(redis->resp);
 }
 
 

@@ -12,6 +12,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_api_key_counters.h"
 #include "ngx_http_api_key_resp.h"
 
 
@@ -20,6 +21,7 @@ typedef struct ngx_http_api_key_redis_s  ngx_http_api_key_redis_t;
 
 typedef struct {
     ngx_str_t                    store;            /* name, for the log */
+    ngx_str_t                    purpose;          /* a word before "Redis" */
     ngx_url_t                   *server;
     ngx_str_t                    username;
     ngx_str_t                    password;         /* len 0 is none */
@@ -28,7 +30,27 @@ typedef struct {
     ngx_msec_t                   timeout;
     ngx_resolver_t              *resolver;         /* NULL: none configured */
     ngx_msec_t                   resolver_timeout;
+    ngx_http_api_key_resp_bounds_t  bounds;
+    ngx_http_api_key_counters_t *counters;
 } ngx_http_api_key_redis_conf_t;
+
+
+/*
+ * Who wants to know how a link fares, and what comes on it unasked; any of
+ * these may be NULL.  _message() returns NGX_OK when reply is a message,
+ * NGX_DECLINED when it is somebody's answer, NGX_ERROR when it makes no sense:
+ * the link is closed.  _leaving() is called when the worker begins to exit
+ * gracefully: what is to be sent should be sent now.
+ */
+
+typedef struct {
+    void                       (*connected)(void *data);
+    void                       (*lost)(void *data);
+    ngx_int_t                  (*message)(void *data,
+                                          ngx_http_api_key_reply_t *reply);
+    void                       (*leaving)(void *data);
+    void                        *data;
+} ngx_http_api_key_redis_listener_t;
 
 
 /*
@@ -45,17 +67,24 @@ typedef void (*ngx_http_api_key_redis_pt)(void *data,
 /* Reads only: sent once more, on a new connection, when this one breaks. */
 #define NGX_HTTP_API_KEY_REDIS_RETRY  0x1
 
+/* Takes a place in the queue only while half of it is free. */
+#define NGX_HTTP_API_KEY_REDIS_YIELD  0x2
+
 
 /*
- * Makes this worker's link and begins to connect.  conf must outlive it.
- * Returns NULL when out of memory.
+ * Makes this worker's link and begins to connect.  conf and listener, which
+ * may be NULL, must outlive it.  Returns NULL when out of memory.
  */
 
 ngx_http_api_key_redis_t *ngx_http_api_key_redis_create(
-    ngx_http_api_key_redis_conf_t *conf, ngx_cycle_t *cycle);
+    ngx_http_api_key_redis_conf_t *conf,
+    ngx_http_api_key_redis_listener_t *listener, ngx_cycle_t *cycle);
 
 
-/* Closes the link; whoever still waits is told that no answer came. */
+/*
+ * Closes the link; whoever still waits is told that no answer came, the
+ * listener is not.
+ */
 
 void ngx_http_api_key_redis_destroy(ngx_http_api_key_redis_t *redis);
 
@@ -69,6 +98,11 @@ void ngx_http_api_key_redis_destroy(ngx_http_api_key_redis_t *redis);
 ngx_int_t ngx_http_api_key_redis_send(ngx_http_api_key_redis_t *redis,
     ngx_http_api_key_command_t *commands, ngx_uint_t n, ngx_uint_t flags,
     ngx_http_api_key_redis_pt handler, void *data);
+
+
+/* When the server last said anything, as ngx_current_msec; 0 is never. */
+
+ngx_msec_t ngx_http_api_key_redis_heard(ngx_http_api_key_redis_t *redis);
 
 
 /* Whether the link is up, and since when (Unix seconds) it has been so. */

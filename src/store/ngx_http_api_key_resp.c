@@ -11,15 +11,14 @@
 #include <hiredis/hiredis.h>
 
 
-#define NGX_HTTP_API_KEY_RESP_BUFFERED  (1024 * 1024)    /* bytes */
-#define NGX_HTTP_API_KEY_RESP_STRING    (64 * 1024)
-#define NGX_HTTP_API_KEY_RESP_ELEMENTS  1024
+#define NGX_HTTP_API_KEY_RESP_STRING    (64 * 1024)     /* bytes */
 #define NGX_HTTP_API_KEY_RESP_POOL      4096
 
 
 struct ngx_http_api_key_resp_s {
     redisReader                     *reader;
     ngx_pool_t                      *pool;        /* of the current replies */
+    ngx_http_api_key_resp_bounds_t   bounds;
 };
 
 
@@ -62,7 +61,8 @@ static redisReplyObjectFunctions  ngx_http_api_key_resp_functions = {
 
 
 ngx_http_api_key_resp_t *
-ngx_http_api_key_resp_create(ngx_log_t *log)
+ngx_http_api_key_resp_create(ngx_http_api_key_resp_bounds_t *bounds,
+    ngx_log_t *log)
 {
     ngx_http_api_key_resp_t  *resp;
 
@@ -71,6 +71,7 @@ ngx_http_api_key_resp_create(ngx_log_t *log)
         return NULL;
     }
 
+    resp->bounds = *bounds;
     resp->pool = ngx_create_pool(NGX_HTTP_API_KEY_RESP_POOL, log);
     resp->reader = redisReaderCreateWithFunctions(
                                            &ngx_http_api_key_resp_functions);
@@ -105,9 +106,7 @@ ngx_int_t
 ngx_http_api_key_resp_feed(ngx_http_api_key_resp_t *resp, u_char *buf,
     size_t len)
 {
-    if (resp->reader->len - resp->reader->pos
-        > NGX_HTTP_API_KEY_RESP_BUFFERED)
-    {
+    if (resp->reader->len - resp->reader->pos > resp->bounds.buffered) {
         return NGX_ERROR;
     }
 
@@ -176,6 +175,15 @@ ngx_http_api_key_resp_write(u_char *p, ngx_http_api_key_command_t *command)
     }
 
     return p;
+}
+
+
+ngx_uint_t
+ngx_http_api_key_resp_is(ngx_http_api_key_reply_t *reply, const char *word)
+{
+    return reply->type == NGX_HTTP_API_KEY_REPLY_STRING
+           && reply->str.len == ngx_strlen(word)
+           && ngx_strncmp(reply->str.data, word, reply->str.len) == 0;
 }
 
 
@@ -263,7 +271,7 @@ ngx_http_api_key_resp_create_array(const redisReadTask *task,
     ngx_http_api_key_reply_t  *reply;
 
     if (task->type != REDIS_REPLY_ARRAY
-        || nelts > NGX_HTTP_API_KEY_RESP_ELEMENTS)
+        || (ngx_uint_t) nelts > resp->bounds.elements)
     {
         return NULL;
     }

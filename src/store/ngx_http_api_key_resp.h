@@ -39,12 +39,21 @@ typedef struct {
 } ngx_http_api_key_command_t;
 
 
+/* how much of one reply is taken in */
+
+typedef struct {
+    ngx_uint_t                   elements;         /* of an array */
+    size_t                       buffered;         /* bytes, not whole yet */
+} ngx_http_api_key_resp_bounds_t;
+
+
 typedef struct ngx_http_api_key_resp_s  ngx_http_api_key_resp_t;
 
 
-/* A parser of replies; NULL when out of memory. */
+/* A parser of replies, bounds are copied; NULL when out of memory. */
 
-ngx_http_api_key_resp_t *ngx_http_api_key_resp_create(ngx_log_t *log);
+ngx_http_api_key_resp_t *ngx_http_api_key_resp_create(
+    ngx_http_api_key_resp_bounds_t *bounds, ngx_log_t *log);
 void ngx_http_api_key_resp_destroy(ngx_http_api_key_resp_t *resp);
 
 
@@ -77,6 +86,12 @@ void ngx_http_api_key_resp_release(ngx_http_api_key_resp_t *resp);
 size_t ngx_http_api_key_resp_length(ngx_http_api_key_command_t *command);
 u_char *ngx_http_api_key_resp_write(u_char *p,
     ngx_http_api_key_command_t *command);
+
+
+/* Whether reply is a string, and this word. */
+
+ngx_uint_t ngx_http_api_key_resp_is(ngx_http_api_key_reply_t *reply,
+    const char *word);
 
 
 /* Replaces control characters, so that text from Redis is fit for a log. */

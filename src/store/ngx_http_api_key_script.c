@@ -15,6 +15,9 @@
 ngx_str_t  ngx_http_api_key_script_arm =
     ngx_http_api_key_script(ngx_http_api_key_lua_arm);
 
+ngx_str_t  ngx_http_api_key_script_audit =
+    ngx_http_api_key_script(ngx_http_api_key_lua_audit);
+
 ngx_str_t  ngx_http_api_key_script_change =
     ngx_http_api_key_script(ngx_http_api_key_lua_change);
 
@@ -35,3 +38,6 @@ ngx_str_t  ngx_http_api_key_script_revoke =
 
 ngx_str_t  ngx_http_api_key_script_rotate =
     ngx_http_api_key_script(ngx_http_api_key_lua_rotate);
+
+ngx_str_t  ngx_http_api_key_script_used =
+    ngx_http_api_key_script(ngx_http_api_key_lua_used);

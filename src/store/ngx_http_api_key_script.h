@@ -14,6 +14,7 @@
 
 
 extern ngx_str_t  ngx_http_api_key_script_arm;
+extern ngx_str_t  ngx_http_api_key_script_audit;
 extern ngx_str_t  ngx_http_api_key_script_change;
 extern ngx_str_t  ngx_http_api_key_script_clear;
 extern ngx_str_t  ngx_http_api_key_script_create;
@@ -21,6 +22,7 @@ extern ngx_str_t  ngx_http_api_key_script_disarm;
 extern ngx_str_t  ngx_http_api_key_script_list;
 extern ngx_str_t  ngx_http_api_key_script_revoke;
 extern ngx_str_t  ngx_http_api_key_script_rotate;
+extern ngx_str_t  ngx_http_api_key_script_used;
 
 
 #endif /* _NGX_HTTP_API_KEY_SCRIPT_H_INCLUDED_ */

@@ -16,7 +16,11 @@ package Gate::Proxy;
 #   $proxy->count;                         connections taken up to now
 #   $proxy->open;                          connections open now
 #
-# A mode holds from the moment the call returns, for open connections too.
+#   $proxy->mode('delay', 0.3, 'data');    stall, deaf, delay: only this link
+#   $proxy->inject("+OK\r\n", 'push');     says that to nginx on such links
+#
+# A mode holds from the moment the call returns, for open connections too.  A
+# link is "push" once it has subscribed to something, and "data" before that.
 #
 #   my $fake = $t->fake_redis(sub {        as %%REDIS%%
 #       my ($argv, $state) = @_;           the command; this connection's own
@@ -103,6 +107,7 @@ sub ask {
 
 
 sub mode { my $self = shift; $self->ask(join ' ', @_) }
+sub inject { $_[0]->ask(join ' ', 'inject', unpack('H*', $_[1]), $_[2]) }
 sub drop { $_[0]->ask('drop') }
 sub count { $_[0]->ask('count') }
 sub open { $_[0]->ask('open') }
@@ -127,8 +132,8 @@ sub loop {
     while (1) {
         my @sockets = ($self->{control});
         push @sockets, $self->{listener} if $self->{listener};
-        push @sockets, map { @$_{'client', 'server'} } @{$self->{pairs}}
-            unless $self->{mode} eq 'stall';
+        push @sockets, map { @$_{'client', 'server'} }
+            grep { !$self->is('stall', $_) } @{$self->{pairs}};
 
         # while replies wait for their time, look often
         my $wait = (grep { @{$_->{late}} } @{$self->{pairs}}) ? 0.001 : 1;
@@ -144,7 +149,7 @@ sub loop {
             }
         }
 
-        $self->due unless $self->{mode} eq 'stall';
+        $self->due;
     }
 }
 
@@ -152,8 +157,9 @@ sub loop {
 sub command {
     my ($self) = @_;
 
-    sysread($self->{control}, my $text, 100) or POSIX::_exit(0);
-    my ($word, $value) = split ' ', $text;
+    sysread($self->{control}, my $text, 4096) or POSIX::_exit(0);
+    chomp $text;
+    my ($word, $value, $which) = split ' ', $text;
     my $answer = 'ok';
 
     if ($word eq 'count') {
@@ -165,8 +171,12 @@ sub command {
     } elsif ($word eq 'drop') {
         $self->{pairs} = [];
 
+    } elsif ($word eq 'inject') {
+        write_all($_->{client}, pack('H*', $value))
+            for grep { $_->{kind} eq $which } @{$self->{pairs}};
+
     } else {
-        $self->set_mode($word, $value // 0);
+        $self->set_mode($word, $value // 0, $which);
     }
 
     syswrite($self->{control}, "$answer\n");
@@ -174,9 +184,9 @@ sub command {
 
 
 sub set_mode {
-    my ($self, $mode, $value) = @_;
+    my ($self, $mode, $value, $which) = @_;
 
-    @$self{qw(mode value)} = ($mode, $value);
+    @$self{qw(mode value which)} = ($mode, $value, $which);
     $self->{pairs} = [] if $mode eq 'cut' || $mode eq 'refuse';
     $_->{replied} = 0 for @{$self->{pairs}};
 
@@ -185,6 +195,15 @@ sub set_mode {
     } elsif (!$self->{listener}) {
         $self->listen;
     }
+}
+
+
+# whether a mode holds for a link
+
+sub is {
+    my ($self, $mode, $pair) = @_;
+    return $self->{mode} eq $mode
+        && ($self->{which} // $pair->{kind}) eq $pair->{kind};
 }
 
 
@@ -203,7 +222,7 @@ sub accept {
     binmode($_) for $client, $server;
     setsockopt($client, Socket::IPPROTO_TCP(), Socket::TCP_NODELAY(), 1);
     push @{$self->{pairs}}, { client => $client, server => $server,
-                              late => [], replied => 0 };
+                              late => [], replied => 0, kind => 'data' };
 }
 
 
@@ -216,13 +235,14 @@ sub forward {
     sysread($socket, my $bytes, 65536) or return $self->close_pair($pair);
 
     if ($socket == $pair->{client}) {
+        $pair->{kind} = 'push' if $bytes =~ /^SUBSCRIBE\r$/m;
         write_all($pair->{server}, $bytes);
         return;
     }
 
-    return if $self->{mode} eq 'deaf';
+    return if $self->is('deaf', $pair);
 
-    my $after = $self->{mode} eq 'delay' ? $self->{value} : 0;
+    my $after = $self->is('delay', $pair) ? $self->{value} : 0;
     push @{$pair->{late}}, [time + $after, $bytes];
 }
 
@@ -233,6 +253,8 @@ sub due {
     my ($self) = @_;
 
     for my $pair (@{$self->{pairs}}) {
+        next if $self->is('stall', $pair);
+
         while (@{$pair->{late}} && $pair->{late}[0][0] <= time) {
             my $bytes = (shift @{$pair->{late}})->[1];
 
