@@ -703,6 +703,10 @@ ngx_http_api_key_source(ngx_conf_t *cf, ngx_str_t *text,
 
     source->hash = ngx_hash_strlow(source->lowcase.data, name.data, name.len);
 
+    if (source->type == NGX_HTTP_API_KEY_COOKIE) {
+        source->hash = ngx_hash_key((u_char *) "cookie", 6);
+    }
+
     if (source->type != NGX_HTTP_API_KEY_HEADER) {
         return NGX_OK;
     }

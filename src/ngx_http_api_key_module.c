@@ -23,6 +23,8 @@ static void *ngx_http_api_key_create_srv_conf(ngx_conf_t *cf);
 static void *ngx_http_api_key_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_api_key_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static ngx_int_t ngx_http_api_key_merge_challenge(ngx_conf_t *cf,
+    ngx_http_api_key_loc_conf_t *conf);
 static char *ngx_http_api_key_merge_admin(ngx_conf_t *cf,
     ngx_http_api_key_loc_conf_t *prev, ngx_http_api_key_loc_conf_t *conf);
 static char *ngx_http_api_key_merge_clear(ngx_conf_t *cf,
@@ -301,6 +303,12 @@ ngx_http_api_key_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->from = &ngx_http_api_key_default_from;
     }
 
+    if (conf->store && conf->from
+        && ngx_http_api_key_merge_challenge(cf, conf) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
     if (conf->upstream == NULL) {
         conf->upstream = prev->upstream;
     }
@@ -358,6 +366,39 @@ ngx_http_api_key_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_api_key_merge_challenge(ngx_conf_t *cf,
+    ngx_http_api_key_loc_conf_t *conf)
+{
+    u_char                     *p;
+    ngx_str_t                   scheme;
+    ngx_uint_t                  n;
+    ngx_http_api_key_source_t  *source;
+
+    ngx_str_set(&scheme, "ApiKey");
+    source = conf->from->elts;
+
+    for (n = 0; n < conf->from->nelts; n++) {
+        if (source[n].type == NGX_HTTP_API_KEY_BEARER) {
+            ngx_str_set(&scheme, "Bearer");
+        }
+    }
+
+    p = ngx_pnalloc(cf->pool, sizeof("Bearer realm=\"\"")
+                              + conf->store->name.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    conf->challenge.data = p;
+    p = ngx_sprintf(p, "%V realm=\"%V\"", &scheme, &conf->store->name);
+    conf->challenge.len = p - conf->challenge.data;
+    *p = '\0';
+
+    return NGX_OK;
 }
 
 
@@ -593,9 +634,16 @@ ngx_http_api_key_init(ngx_conf_t *cf)
 
     *h = ngx_http_api_key_precontent_handler;
 
-    /* the log phase runs forwards: what masks must stand before what logs */
-
     log = &cmcf->phases[NGX_HTTP_LOG_PHASE].handlers;
+
+    h = ngx_array_push(log);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_api_key_log_handler;
+
+    /* this phase runs forwards: what masks must stand before what logs */
 
     if (ngx_array_push(log) == NULL) {
         return NGX_ERROR;

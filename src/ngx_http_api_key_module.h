@@ -30,7 +30,7 @@ typedef struct {
     ngx_http_api_key_source_e    type;
     ngx_str_t                    name;             /* as configured */
     ngx_str_t                    lowcase;          /* a header's or query's */
-    ngx_uint_t                   hash;             /* of lowcase */
+    ngx_uint_t                   hash;             /* of the header's name */
 } ngx_http_api_key_source_t;
 
 
@@ -65,6 +65,7 @@ typedef struct {
     ngx_array_t                  tainted;  /* of ngx_uint_t: the variables
                                               that may hold a key */
     ngx_int_t                    request_id;       /* a variable's index */
+    ngx_str_t                    bodies[API_KEY_VERDICTS];    /* of refusals */
     ngx_uint_t                   echoes;   /* a log may hold what a backend
                                               has answered */
     ngx_uint_t                   used;             /* there is a gate */
@@ -89,6 +90,7 @@ typedef struct {
     ngx_http_api_key_store_t    *store;            /* NULL unless on */
     ngx_array_t                 *from;     /* of ngx_http_api_key_source_t;
                                               NULL: nothing to look for */
+    ngx_str_t                    challenge;        /* WWW-Authenticate */
     ngx_array_t                 *remove;   /* the same, and what "as" names:
                                               the client may not send it */
     ngx_http_api_key_upstream_t *upstream;         /* NULL: strip */

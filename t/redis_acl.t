@@ -90,6 +90,7 @@ is(admin('DELETE', "keys/$id")->status, 204, 'revoke');
 is(admin('POST', "keys", qq({"name":"n$_"}))->status, 201, "create $_")
     for 1 .. 3;
 is(admin('POST', 'keys', '{"name":"n4"}')->status, 409, 'too many keys');
+is(admin('GET', 'audit')->status, 200, 'audit');
 is(admin('GET', 'health')->status, 200, 'health');
 
 unlike($t->error_log, qr/NOPERM|NOAUTH/, 'Redis has refused nothing');

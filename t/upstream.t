@@ -46,6 +46,12 @@ $t->conf(<<"EOC");
         location /own/ {
             api_key_upstream replace=own.key; proxy_pass http://%%BACKEND%%;
         }
+        location /ownargs/ {
+            set \$args "key=\$http_x_set&b=1";
+            api_key_upstream replace=own.key;
+            proxy_pass http://%%BACKEND%%/args/?\$args;
+            proxy_set_header X-Uri \$request_uri;
+        }
         location /owndir/ {
             api_key_upstream replace=own.key;
             alias %%TESTDIR%%/html/;
@@ -191,6 +197,15 @@ for my $place (0, 1, 18, 19, 20, 21, 39, 40) {
 is(got("/pass/?a=1&key=$key"), "/pass/?a=1&key=$key", 'pass: query');
 is(head('/pass/', 'X-API-Key' => $key)->header('x-api-key'), $key,
     'pass: header');
+
+# replace, in arguments that a rewrite has made where the client sent none
+
+$t->get('/ownargs/', 'X-Set' => $key);
+is(($backend->requests)[-1]->target, "/args/?key=$own&b=1",
+    'replaced in arguments that nginx made');
+is(($backend->requests)[-1]->header('X-Uri'), "/ownargs/?key=$own",
+    'and appended to the target');
+
 
 # replace
 

@@ -7,8 +7,11 @@
 #include "ngx_http_api_key_access.h"
 #include "ngx_http_api_key_clear.h"
 #include "ngx_http_api_key_find.h"
+#include "ngx_http_api_key_inquiry.h"
+#include "ngx_http_api_key_quota.h"
 #include "ngx_http_api_key_response.h"
 #include "ngx_http_api_key_upstream.h"
+#include "ngx_http_api_key_used.h"
 #include "ngx_http_api_key_wait.h"
 #include "api_key_token.h"
 
@@ -18,9 +21,6 @@ static ngx_int_t ngx_http_api_key_take(ngx_http_request_t *r,
 static api_key_verdict_e ngx_http_api_key_judge(ngx_http_request_t *r,
     ngx_http_api_key_loc_conf_t *alcf, ngx_http_api_key_request_t *state,
     ngx_uint_t clear);
-static ngx_int_t ngx_http_api_key_lookup(ngx_http_request_t *r,
-    ngx_http_api_key_store_t *store, ngx_http_api_key_request_t *state,
-    ngx_uint_t live);
 static api_key_verdict_e ngx_http_api_key_record(ngx_http_request_t *r,
     ngx_http_api_key_loc_conf_t *alcf, ngx_http_api_key_request_t *state);
 static api_key_verdict_e ngx_http_api_key_permit(ngx_http_request_t *r,
@@ -109,11 +109,34 @@ ngx_http_api_key_precontent_handler(ngx_http_request_t *r)
         }
     }
 
-    if (state->passed && state->verdict == API_KEY_OK) {
-        ngx_http_api_key_upstream_replace(r, alcf, state);
+    if (state->passed && state->verdict == API_KEY_OK
+        && ngx_http_api_key_upstream_replace(r, alcf, state) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return NGX_DECLINED;
+}
+
+
+/* Counts a request once, by the last verdict on it. */
+
+ngx_int_t
+ngx_http_api_key_log_handler(ngx_http_request_t *r)
+{
+    ngx_http_api_key_request_t  *state;
+
+    state = ngx_http_api_key_request_find(r);
+
+    if (state && state->judge) {
+        ngx_http_api_key_count(state->judge->counters,
+                               (state->observed
+                                ? NGX_HTTP_API_KEY_COUNT_OBSERVED
+                                : NGX_HTTP_API_KEY_COUNT_REQUESTS)
+                               + state->verdict, 1);
+    }
+
+    return NGX_OK;
 }
 
 
@@ -168,7 +191,7 @@ ngx_http_api_key_judge(ngx_http_request_t *r,
         return API_KEY_MALFORMED;
     }
 
-    switch (ngx_http_api_key_lookup(r, alcf->store, state, clear)) {
+    switch (ngx_http_api_key_inquire(r, alcf->store, state, clear)) {
 
     case NGX_AGAIN:
         return API_KEY_UNJUDGED;
@@ -179,67 +202,16 @@ ngx_http_api_key_judge(ngx_http_request_t *r,
 
     verdict = ngx_http_api_key_record(r, alcf, state);
 
-    if (verdict == API_KEY_OK && clear) {
-        verdict = ngx_http_api_key_permit(r, state);
+    if (verdict != API_KEY_OK) {
+        return verdict;
     }
 
-    return verdict;
-}
-
-
-/*
- * Finds the record under one pepper after the other.  What was asked for in an
- * earlier location still holds, but for a clear operation, which is judged on
- * what Redis says at that moment.
- */
-
-static ngx_int_t
-ngx_http_api_key_lookup(ngx_http_request_t *r,
-    ngx_http_api_key_store_t *store, ngx_http_api_key_request_t *state,
-    ngx_uint_t live)
-{
-    api_key_str_t  key;
-
-    if (state->wait) {
-        return NGX_AGAIN;
+    if (clear) {
+        return ngx_http_api_key_permit(r, state);
     }
 
-    if (state->store != store || (live && !state->live)) {
-        state->store = store;
-        state->live = live;
-        state->pepper = 0;
-        state->found = NGX_AGAIN;
-        state->record = NULL;
-        state->cleared = API_KEY_UNJUDGED;
-    }
-
-    while (state->found == NGX_AGAIN
-           || (state->found == NGX_DECLINED
-               && state->pepper < store->npeppers))
-    {
-        if (state->found == NGX_DECLINED && ++state->pepper
-            == store->npeppers)
-        {
-            break;
-        }
-
-        key.data = state->key.data;
-        key.len = state->key.len;
-
-        state->found = NGX_ERROR;
-
-        if (api_key_digest(store->digests[state->pepper], &key, state->digest)
-            != 0)
-        {
-            break;
-        }
-
-        if (ngx_http_api_key_wait_lookup(r, state) == NGX_AGAIN) {
-            return NGX_AGAIN;
-        }
-    }
-
-    return state->found;
+    return state->record->rate_limit ? ngx_http_api_key_quota_take(r, state)
+                                     : API_KEY_OK;
 }
 
 
@@ -256,7 +228,7 @@ ngx_http_api_key_record(ngx_http_request_t *r,
     ngx_memzero(&facts, sizeof(api_key_facts_t));
 
     facts.digest = state->digest;
-    facts.now = ngx_time();
+    facts.now = ngx_http_api_key_now();
 
     if (alcf->scopes) {
         facts.scopes = alcf->scopes->elts;
@@ -284,17 +256,29 @@ ngx_http_api_key_record(ngx_http_request_t *r,
 }
 
 
-/* A request takes one use, however many locations it comes through. */
+/*
+ * A request takes one use, however many locations it comes through.  Its quota
+ * is taken before, as only who gets it may take a use; who does not get it may
+ * still have to hear that the flag is not set.
+ */
 
 static api_key_verdict_e
 ngx_http_api_key_permit(ngx_http_request_t *r,
     ngx_http_api_key_request_t *state)
 {
+    api_key_verdict_e  quota;
+
     if (state->cleared != API_KEY_UNJUDGED) {
         return state->cleared;
     }
 
-    if (ngx_http_api_key_wait_clear(r, state) == NGX_AGAIN) {
+    quota = state->record->rate_limit ? ngx_http_api_key_quota_take(r, state)
+                                      : API_KEY_OK;
+
+    if (quota != API_KEY_UNAVAILABLE
+        && ngx_http_api_key_wait_clear(r, state, quota == API_KEY_LIMITED)
+           == NGX_AGAIN)
+    {
         return API_KEY_UNJUDGED;
     }
 
@@ -310,9 +294,13 @@ ngx_http_api_key_settle(ngx_http_request_t *r,
     const api_key_str_t  *name;
 
     state->verdict = verdict;
+    state->judge = alcf->store;
+    state->observed = 0;
 
     if (verdict == API_KEY_OK) {
         state->passed = 1;
+
+        ngx_http_api_key_used(alcf->store, state->digest);
 
         if (clear) {
             ngx_http_api_key_log_clear(r, state);
@@ -329,6 +317,7 @@ ngx_http_api_key_settle(ngx_http_request_t *r,
 
     if (alcf->observe && !clear) {
         state->passed = 1;
+        state->observed = 1;
 
         name = api_key_verdict_name(verdict);
 
@@ -337,6 +326,8 @@ ngx_http_api_key_settle(ngx_http_request_t *r,
 
         return NGX_DECLINED;
     }
+
+    ngx_http_api_key_quota_give(r, state);
 
     return ngx_http_api_key_refuse(r, alcf, state, verdict);
 }

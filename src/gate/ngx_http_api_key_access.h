@@ -28,4 +28,9 @@ ngx_int_t ngx_http_api_key_access_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_api_key_precontent_handler(ngx_http_request_t *r);
 
 
+/* The log phase: counts the verdict. */
+
+ngx_int_t ngx_http_api_key_log_handler(ngx_http_request_t *r);
+
+
 #endif /* _NGX_HTTP_API_KEY_ACCESS_H_INCLUDED_ */

@@ -44,6 +44,7 @@ static void
 ngx_http_api_key_find_headers(ngx_http_request_t *r, ngx_array_t *from,
     ngx_http_api_key_request_t *state)
 {
+    uint64_t                    lengths;
     ngx_str_t                   value;
     ngx_uint_t                  i, n, bit, seen;
     ngx_list_part_t            *part;
@@ -52,6 +53,8 @@ ngx_http_api_key_find_headers(ngx_http_request_t *r, ngx_array_t *from,
 
     seen = 0;
     source = from->elts;
+    lengths = ngx_http_api_key_header_lengths(from);
+
     part = &r->headers_in.headers.part;
     header = part->elts;
 
@@ -67,7 +70,16 @@ ngx_http_api_key_find_headers(ngx_http_request_t *r, ngx_array_t *from,
             i = 0;
         }
 
+        if (!(lengths & ngx_http_api_key_length_bit(header[i].key.len))) {
+            continue;
+        }
+
         for (n = 0; n < from->nelts; n++) {
+
+            if (header[i].hash != source[n].hash) {
+                continue;
+            }
+
             bit = (ngx_uint_t) 1 << n;
 
             switch (source[n].type) {
@@ -288,6 +300,13 @@ ngx_http_api_key_header_like(ngx_table_elt_t *header,
         return 0;
     }
 
+    if (ngx_memcmp(header->lowcase_key, source->lowcase.data,
+                   source->lowcase.len)
+        == 0)
+    {
+        return 1;
+    }
+
     for (i = 0; i < source->lowcase.len; i++) {
         c = header->lowcase_key[i];
 
@@ -332,8 +351,12 @@ ngx_http_api_key_query(ngx_str_t *text, api_key_str_t *query)
     query->data = NULL;
     query->len = 0;
 
+    if (text->len == 0) {
+        return;
+    }
+
     end = text->data + text->len;
-    p = ngx_strlchr(text->data, end, '?');
+    p = memchr(text->data, '?', text->len);
 
     if (p == NULL) {
         return;
@@ -346,6 +369,54 @@ ngx_http_api_key_query(ngx_str_t *text, api_key_str_t *query)
     }
 
     query->len = p - query->data;
+}
+
+
+uint64_t
+ngx_http_api_key_header_lengths(ngx_array_t *sources)
+{
+    uint64_t                    lengths;
+    ngx_uint_t                  n;
+    ngx_http_api_key_source_t  *source;
+
+    lengths = 0;
+    source = sources->elts;
+
+    for (n = 0; n < sources->nelts; n++) {
+
+        switch (source[n].type) {
+
+        case NGX_HTTP_API_KEY_QUERY:
+            break;
+
+        case NGX_HTTP_API_KEY_COOKIE:
+            lengths |= ngx_http_api_key_length_bit(sizeof("cookie") - 1);
+            break;
+
+        default: /* NGX_HTTP_API_KEY_HEADER, NGX_HTTP_API_KEY_BEARER */
+            lengths |= ngx_http_api_key_length_bit(source[n].lowcase.len);
+        }
+    }
+
+    return lengths;
+}
+
+
+ngx_uint_t
+ngx_http_api_key_in_query(ngx_array_t *sources)
+{
+    ngx_uint_t                  n;
+    ngx_http_api_key_source_t  *source;
+
+    source = sources->elts;
+
+    for (n = 0; n < sources->nelts; n++) {
+        if (source[n].type == NGX_HTTP_API_KEY_QUERY) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

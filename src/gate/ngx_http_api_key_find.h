@@ -55,6 +55,21 @@ void ngx_http_api_key_query(ngx_str_t *text, api_key_str_t *query);
 
 
 /*
+ * The lengths that names of headers have in which a source may stand, as bits,
+ * so that a walk over all headers passes most of them by at once.
+ */
+
+#define ngx_http_api_key_length_bit(len)  ((uint64_t) 1 << ((len) % 64))
+
+uint64_t ngx_http_api_key_header_lengths(ngx_array_t *sources);
+
+
+/* Whether one of the sources is in the query. */
+
+ngx_uint_t ngx_http_api_key_in_query(ngx_array_t *sources);
+
+
+/*
  * Whether a piece of a query or of a Cookie header has the name of one of an
  * array's sources of that type; as api_key_piece_pt, data is the array.
  */

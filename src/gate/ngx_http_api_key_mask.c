@@ -23,6 +23,8 @@ static void ngx_http_api_key_mask_short(ngx_str_t *text, u_char *buf,
     ngx_array_t *sources);
 static ngx_int_t ngx_http_api_key_mask_text(ngx_pool_t *pool, ngx_str_t *text,
     ngx_array_t *sources);
+static ngx_int_t ngx_http_api_key_mask_query(ngx_http_request_t *r,
+    ngx_array_t *sources);
 static ngx_int_t ngx_http_api_key_mask_headers(ngx_http_request_t *r,
     ngx_array_t *sources);
 static ngx_int_t ngx_http_api_key_mask_header(ngx_pool_t *pool,
@@ -164,7 +166,6 @@ ngx_http_api_key_mask_short(ngx_str_t *text, u_char *buf,
 ngx_int_t
 ngx_http_api_key_mask_log_handler(ngx_http_request_t *r)
 {
-    ngx_str_t                      args;
     ngx_http_api_key_srv_conf_t   *ascf;
     ngx_http_api_key_main_conf_t  *amcf;
 
@@ -174,36 +175,10 @@ ngx_http_api_key_mask_log_handler(ngx_http_request_t *r)
         return NGX_OK;
     }
 
-    if (ngx_http_api_key_mask_line(r, ascf->secrets) != NGX_OK
-        || ngx_http_api_key_mask_text(r->pool, &r->unparsed_uri,
-                                      ascf->secrets)
-           != NGX_OK
-        || ngx_http_api_key_mask_headers(r, ascf->secrets) != NGX_OK)
+    if (ngx_http_api_key_mask_headers(r, ascf->secrets) != NGX_OK
+        || ngx_http_api_key_mask_query(r, ascf->secrets) != NGX_OK)
     {
         goto failed;
-    }
-
-    if (r->args.len) {
-
-        /* with its "?" it is a query like the others */
-
-        args.len = r->args.len + 1;
-        args.data = ngx_pnalloc(r->pool, args.len);
-        if (args.data == NULL) {
-            goto failed;
-        }
-
-        args.data[0] = '?';
-        ngx_memcpy(&args.data[1], r->args.data, r->args.len);
-
-        if (ngx_http_api_key_mask_text(r->pool, &args, ascf->secrets)
-            != NGX_OK)
-        {
-            goto failed;
-        }
-
-        r->args.data = args.data + 1;
-        r->args.len = args.len - 1;
     }
 
     amcf = ngx_http_get_module_main_conf(r, ngx_http_api_key_module);
@@ -229,6 +204,50 @@ failed:
 }
 
 
+/* Where the query stands: in the request line, the target, the arguments. */
+
+static ngx_int_t
+ngx_http_api_key_mask_query(ngx_http_request_t *r, ngx_array_t *sources)
+{
+    ngx_str_t  args;
+
+    if (!ngx_http_api_key_in_query(sources)) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_api_key_mask_line(r, sources) != NGX_OK
+        || ngx_http_api_key_mask_text(r->pool, &r->unparsed_uri, sources)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (r->args.len == 0) {
+        return NGX_OK;
+    }
+
+    /* with its "?" it is a query like the others */
+
+    args.len = r->args.len + 1;
+    args.data = ngx_pnalloc(r->pool, args.len);
+    if (args.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    args.data[0] = '?';
+    ngx_memcpy(&args.data[1], r->args.data, r->args.len);
+
+    if (ngx_http_api_key_mask_text(r->pool, &args, sources) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r->args.data = args.data + 1;
+    r->args.len = args.len - 1;
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_http_api_key_mask_line(ngx_http_request_t *r, ngx_array_t *sources)
 {
@@ -247,11 +266,11 @@ ngx_http_api_key_mask_text(ngx_pool_t *pool, ngx_str_t *text,
     api_key_str_t   query, rest;
     api_key_piece_t piece;
 
-    if (text->len == 0) {
+    ngx_http_api_key_query(text, &query);
+
+    if (query.len == 0) {
         return NGX_OK;
     }
-
-    ngx_http_api_key_query(text, &query);
 
     masked = 0;
     rest = query;
@@ -287,9 +306,13 @@ ngx_http_api_key_mask_text(ngx_pool_t *pool, ngx_str_t *text,
 static ngx_int_t
 ngx_http_api_key_mask_headers(ngx_http_request_t *r, ngx_array_t *sources)
 {
-    ngx_uint_t        i;
+    uint64_t          lengths;
+    ngx_uint_t        i, query;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *header;
+
+    query = ngx_http_api_key_in_query(sources);
+    lengths = ngx_http_api_key_header_lengths(sources);
 
     part = &r->headers_in.headers.part;
     header = part->elts;
@@ -306,8 +329,18 @@ ngx_http_api_key_mask_headers(ngx_http_request_t *r, ngx_array_t *sources)
             i = 0;
         }
 
-        if (ngx_http_api_key_mask_header(r->pool, &header[i], sources)
-            != NGX_OK)
+        if ((lengths & ngx_http_api_key_length_bit(header[i].key.len))
+            && ngx_http_api_key_mask_header(r->pool, &header[i], sources)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        /* a Referer and the like may hold a whole target */
+
+        if (query
+            && ngx_http_api_key_mask_text(r->pool, &header[i].value, sources)
+               != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -335,7 +368,8 @@ ngx_http_api_key_mask_header(ngx_pool_t *pool, ngx_table_elt_t *header,
         switch (source[n].type) {
 
         case NGX_HTTP_API_KEY_HEADER:
-            if (header->value.len
+            if (header->key.len == source[n].lowcase.len
+                && header->value.len
                 && ngx_http_api_key_header_like(header, &source[n]))
             {
                 ngx_str_set(&header->value, "***");
@@ -381,9 +415,7 @@ ngx_http_api_key_mask_header(ngx_pool_t *pool, ngx_table_elt_t *header,
         }
     }
 
-    /* a Referer and the like may hold a whole target */
-
-    return ngx_http_api_key_mask_text(pool, &header->value, sources);
+    return NGX_OK;
 }
 
 
@@ -433,11 +465,11 @@ ngx_http_api_key_mask_list(ngx_http_request_t *r, ngx_list_t *list,
 
             ngx_http_api_key_mask_literal(&header[i].value, &state->key);
 
-            if (state->own) {
+            if (state->swap && state->swap->own) {
                 ngx_http_api_key_mask_literal(&header[i].value,
-                                              &state->own->secret);
+                                              &state->swap->own->secret);
                 ngx_http_api_key_mask_literal(&header[i].value,
-                                              &state->own->escaped);
+                                              &state->swap->own->escaped);
             }
         }
     }

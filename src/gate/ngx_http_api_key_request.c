@@ -7,7 +7,13 @@
 #include "ngx_http_api_key_request.h"
 
 
+static ngx_http_api_key_request_t *ngx_http_api_key_request_create(void);
 static void ngx_http_api_key_request_cleanup(void *data);
+
+
+/* this worker's, out of use */
+
+static ngx_http_api_key_request_t  *ngx_http_api_key_requests;
 
 
 ngx_http_api_key_request_t *
@@ -25,16 +31,17 @@ ngx_http_api_key_request(ngx_http_request_t *r)
     state = ngx_http_api_key_request_find(r);
 
     if (state == NULL) {
-        cln = ngx_pool_cleanup_add(r->pool,
-                                   sizeof(ngx_http_api_key_request_t));
+        cln = ngx_pool_cleanup_add(r->pool, 0);
         if (cln == NULL) {
             return NULL;
         }
 
-        state = cln->data;
-        ngx_memzero(state, sizeof(ngx_http_api_key_request_t));
-        state->found = NGX_AGAIN;
+        state = ngx_http_api_key_request_create();
+        if (state == NULL) {
+            return NULL;
+        }
 
+        cln->data = state;
         cln->handler = ngx_http_api_key_request_cleanup;
     }
 
@@ -89,8 +96,52 @@ ngx_http_api_key_request_changed(ngx_http_request_t *r)
 }
 
 
+/*
+ * A state is taken from those of earlier requests: in the request's own pool
+ * it would often be what does not fit any more, and cost another 4 KB.
+ */
+
+static ngx_http_api_key_request_t *
+ngx_http_api_key_request_create(void)
+{
+    ngx_http_api_key_request_t  *state;
+
+    state = ngx_http_api_key_requests;
+
+    if (state) {
+        ngx_http_api_key_requests = state->next;
+
+    } else {
+        state = ngx_alloc(sizeof(ngx_http_api_key_request_t), ngx_cycle->log);
+        if (state == NULL) {
+            return NULL;
+        }
+    }
+
+    ngx_memzero(state, offsetof(ngx_http_api_key_request_t, room));
+    state->found = NGX_AGAIN;
+
+    return state;
+}
+
+
+/* Its address is also what the state is found by. */
+
 static void
 ngx_http_api_key_request_cleanup(void *data)
 {
-    /* its address is what the state is found by */
+    ngx_http_api_key_request_t  *state = data;
+
+#if (NGX_DEBUG_PALLOC)
+
+    /* so that a sanitizer sees who comes too late */
+
+    ngx_free(state);
+
+#else
+
+    state->next = ngx_http_api_key_requests;
+    ngx_http_api_key_requests = state;
+
+#endif
 }

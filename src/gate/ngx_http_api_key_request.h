@@ -8,6 +8,7 @@
 #define _NGX_HTTP_API_KEY_REQUEST_H_INCLUDED_
 
 
+#include "ngx_http_api_key_lookup.h"
 #include "ngx_http_api_key_module.h"
 
 
@@ -16,7 +17,51 @@
 typedef struct ngx_http_api_key_wait_s  ngx_http_api_key_wait_t;
 
 
+/* the request without the key and with the backend's own, see upstream.c */
+
 typedef struct {
+    ngx_http_api_key_upstream_t  *own;        /* whose key it is */
+    ngx_http_handler_pt           content;    /* the wrapped handler */
+    ngx_int_t                   (*create_request)(ngx_http_request_t *r);
+    ngx_str_t                     clean_args;
+    ngx_str_t                     own_args;
+    ngx_str_t                     clean_target;
+    ngx_str_t                     own_target;
+    ngx_table_elt_t              *own_header;
+    unsigned                      injected:1;
+} ngx_http_api_key_swap_t;
+
+
+/* what was taken of a key's rate, see quota.c */
+
+typedef struct ngx_http_api_key_quota_s  ngx_http_api_key_quota_t;
+
+struct ngx_http_api_key_quota_s {
+    ngx_http_api_key_store_t     *store;
+    ngx_http_api_key_quota_t     *next;
+    api_key_verdict_e             verdict;    /* OK: taken, LIMITED: none was
+                                                 left, UNJUDGED: given back */
+    uint64_t                      ms;         /* when the window began that it
+                                                 is of, or how long it lasts */
+    ngx_uint_t                    pass;       /* that took it */
+    u_char                        id[API_KEY_ID_LEN];
+};
+
+
+/* where the answer came from: $api_key_cache */
+
+typedef enum {
+    NGX_HTTP_API_KEY_FROM_NOWHERE = 0,
+    NGX_HTTP_API_KEY_FROM_HIT,
+    NGX_HTTP_API_KEY_FROM_MISS,
+    NGX_HTTP_API_KEY_FROM_STALE,
+    NGX_HTTP_API_KEY_FROM_LIVE
+} ngx_http_api_key_from_e;
+
+
+typedef struct ngx_http_api_key_request_s  ngx_http_api_key_request_t;
+
+struct ngx_http_api_key_request_s {
 
     /* what the client presented, in any location the request was in */
 
@@ -31,14 +76,22 @@ typedef struct {
     u_char                        digest[API_KEY_DIGEST_LEN];
     ngx_int_t                     found;      /* as a lookup's outcome; AGAIN:
                                                  to be asked */
-    api_key_record_t             *record;     /* in the request's pool */
+    ngx_http_api_key_from_e       from;
+    api_key_record_t             *record;     /* in room or pool */
     api_key_verdict_e             cleared;    /* the clear script's answer */
     ngx_http_api_key_wait_t      *wait;       /* NULL: not parked */
     unsigned                      guarded:1;  /* wait.c has its cleanup */
 
+    /* what it has taken, in any location the request was in */
+
+    ngx_http_api_key_quota_t     *quotas;     /* NULL: none has a rate */
+    ngx_uint_t                    retry;      /* seconds, when one is used up */
+
     /* the verdict of the last location that judged, for variables and log */
 
     api_key_verdict_e             verdict;
+    ngx_http_api_key_store_t     *judge;      /* whose key it should be */
+    unsigned                      observed:1; /* let through all the same */
     unsigned                      live:1;     /* found is for a clear: live */
 
     /* this pass through the phases */
@@ -49,18 +102,17 @@ typedef struct {
     api_key_verdict_e             refused;    /* the response to write */
     ngx_str_t                     body;       /* of the refusal on its way */
 
-    /* the request without the key and with the backend's, see upstream.c */
+    ngx_http_api_key_swap_t      *swap;       /* NULL: nothing to put in */
 
-    ngx_http_api_key_upstream_t  *own;        /* NULL: nothing to put in */
-    ngx_http_handler_pt           content;    /* the wrapped handler */
-    ngx_int_t                   (*create_request)(ngx_http_request_t *r);
-    ngx_str_t                     clean_args;
-    ngx_str_t                     own_args;
-    ngx_str_t                     clean_target;
-    ngx_str_t                     own_target;
-    ngx_table_elt_t              *own_header;
-    unsigned                      injected:1;
-} ngx_http_api_key_request_t;
+    ngx_http_api_key_request_t   *next;       /* while out of use */
+
+    /* for a record, when it is short enough */
+
+    void                         *room[NGX_HTTP_API_KEY_ROOM
+                                       / sizeof(void *)];
+
+    ngx_http_api_key_quota_t      quota;      /* the first of quotas */
+};
 
 
 /*

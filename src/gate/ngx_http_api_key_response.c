@@ -14,10 +14,13 @@ static ngx_int_t ngx_http_api_key_challenge(ngx_http_request_t *r,
 static ngx_int_t ngx_http_api_key_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_api_key_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
+static ngx_int_t ngx_http_api_key_retry_after(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_api_key_is_refusal(ngx_http_request_t *r,
     ngx_http_api_key_request_t *state);
 static ngx_int_t ngx_http_api_key_body(ngx_http_request_t *r,
     ngx_http_api_key_request_t *state);
+static ngx_int_t ngx_http_api_key_bodies(ngx_conf_t *cf,
+    ngx_http_api_key_main_conf_t *amcf);
 static ngx_int_t ngx_http_api_key_add_header(ngx_http_request_t *r,
     const char *name, const char *value, ngx_table_elt_t **header);
 static ngx_int_t ngx_http_api_key_leave_handler(ngx_http_request_t *r);
@@ -71,12 +74,9 @@ ngx_http_api_key_refuse(ngx_http_request_t *r,
     status = api_key_verdict_status(verdict);
     state->refused = verdict;
 
-    /* bad keys come by the thousand, the rest is worth a line */
+    /* what comes by the thousand is no warning; the rest is worth a line */
 
-    level = (status == NGX_HTTP_UNAUTHORIZED
-             || status == NGX_HTTP_BAD_REQUEST
-             || status == NGX_HTTP_SERVICE_UNAVAILABLE)
-            ? NGX_LOG_INFO : NGX_LOG_WARN;
+    level = (status == NGX_HTTP_FORBIDDEN) ? NGX_LOG_WARN : NGX_LOG_INFO;
 
     name = api_key_verdict_name(verdict);
 
@@ -101,40 +101,18 @@ static ngx_int_t
 ngx_http_api_key_challenge(ngx_http_request_t *r,
     ngx_http_api_key_loc_conf_t *alcf)
 {
-    u_char                     *p;
-    ngx_str_t                   scheme;
-    ngx_uint_t                  n;
-    ngx_table_elt_t            *h;
-    ngx_http_api_key_source_t  *source;
-
-    ngx_str_set(&scheme, "ApiKey");
-    source = alcf->from->elts;
-
-    for (n = 0; n < alcf->from->nelts; n++) {
-        if (source[n].type == NGX_HTTP_API_KEY_BEARER) {
-            ngx_str_set(&scheme, "Bearer");
-        }
-    }
-
-    p = ngx_pnalloc(r->pool, sizeof("Bearer realm=\"\"")
-                             + alcf->store->name.len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    (void) ngx_sprintf(p, "%V realm=\"%V\"%Z", &scheme, &alcf->store->name);
+    ngx_table_elt_t  *h;
 
     h = r->headers_out.www_authenticate;
 
     if (h == NULL) {
         return ngx_http_api_key_add_header(r, "WWW-Authenticate",
-                                           (char *) p,
+                                           (char *) alcf->challenge.data,
                                            &r->headers_out.www_authenticate);
     }
 
     h->hash = 1;
-    h->value.data = p;
-    h->value.len = ngx_strlen(p);
+    h->value = alcf->challenge;
 
 #if (nginx_version >= 1023000)
     for (h = h->next; h; h = h->next) {
@@ -154,8 +132,15 @@ ngx_http_api_key_header_filter(ngx_http_request_t *r)
 
     state = ngx_http_get_module_ctx(r, ngx_http_api_key_module);
 
-    if (state && state->injected) {
+    if (state && state->swap && state->swap->injected) {
         ngx_http_api_key_upstream_leave(r);
+    }
+
+    if ((r->err_status == NGX_HTTP_TOO_MANY_REQUESTS
+         || r->err_status == NGX_HTTP_SERVICE_UNAVAILABLE)
+        && ngx_http_api_key_retry_after(r) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     if (!ngx_http_api_key_is_refusal(r, state)) {
@@ -165,13 +150,6 @@ ngx_http_api_key_header_filter(ngx_http_request_t *r)
     if (ngx_http_api_key_body(r, state) != NGX_OK
         || ngx_http_api_key_add_header(r, "Cache-Control", "no-store", NULL)
            != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if ((state->refused == API_KEY_UNAVAILABLE
-         || state->refused == API_KEY_LIMITED)
-        && ngx_http_api_key_add_header(r, "Retry-After", "1", NULL) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -235,6 +213,36 @@ ngx_http_api_key_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 }
 
 
+/* For a page of nginx's own and for one of an error_page. */
+
+static ngx_int_t
+ngx_http_api_key_retry_after(ngx_http_request_t *r)
+{
+    u_char                      *p;
+    ngx_uint_t                   seconds;
+    ngx_http_api_key_request_t  *state;
+
+    state = ngx_http_api_key_request_find(r);
+
+    if (r != r->main || state == NULL || state->observed
+        || r->err_status != api_key_verdict_status(state->verdict))
+    {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_INT_T_LEN + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    seconds = (state->verdict == API_KEY_LIMITED) ? state->retry : 1;
+
+    (void) ngx_sprintf(p, "%ui%Z", seconds);
+
+    return ngx_http_api_key_add_header(r, "Retry-After", (char *) p, NULL);
+}
+
+
 /*
  * Whether what passes here is nginx's page for our refusal: not one of another
  * access module, nor of a location that an error_page leads to.
@@ -253,55 +261,71 @@ static ngx_int_t
 ngx_http_api_key_body(ngx_http_request_t *r,
     ngx_http_api_key_request_t *state)
 {
-    unsigned                      status;
-    ngx_str_t                    *body;
-    const char                   *title;
-    const api_key_str_t          *error;
-    ngx_http_api_key_loc_conf_t  *alcf;
+    ngx_http_api_key_loc_conf_t   *alcf;
+    ngx_http_api_key_main_conf_t  *amcf;
 
     alcf = ngx_http_get_module_loc_conf(r, ngx_http_api_key_module);
-    body = &state->body;
 
     if (alcf->response) {
-        return ngx_http_complex_value(r, alcf->response, body);
+        return ngx_http_complex_value(r, alcf->response, &state->body);
     }
 
-    status = api_key_verdict_status(state->refused);
-    error = api_key_verdict_error(state->refused);
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_api_key_module);
+    state->body = amcf->bodies[state->refused];
 
-    switch (status) {
+    return NGX_OK;
+}
 
-    case NGX_HTTP_BAD_REQUEST:
-        title = "Bad Request";
-        break;
 
-    case NGX_HTTP_UNAUTHORIZED:
-        title = "Unauthorized";
-        break;
+/* The default bodies, RFC 9457. */
 
-    case NGX_HTTP_FORBIDDEN:
-        title = "Forbidden";
-        break;
+static ngx_int_t
+ngx_http_api_key_bodies(ngx_conf_t *cf, ngx_http_api_key_main_conf_t *amcf)
+{
+    ngx_str_t            *body;
+    ngx_uint_t            i, status;
+    const char           *title;
+    const api_key_str_t  *error;
 
-    case NGX_HTTP_TOO_MANY_REQUESTS:
-        title = "Too Many Requests";
-        break;
+    for (i = 0; i < API_KEY_VERDICTS; i++) {
+        status = api_key_verdict_status(i);
+        error = api_key_verdict_error(i);
 
-    default:
-        title = "Service Unavailable";
+        switch (status) {
+
+        case NGX_HTTP_BAD_REQUEST:
+            title = "Bad Request";
+            break;
+
+        case NGX_HTTP_UNAUTHORIZED:
+            title = "Unauthorized";
+            break;
+
+        case NGX_HTTP_FORBIDDEN:
+            title = "Forbidden";
+            break;
+
+        case NGX_HTTP_TOO_MANY_REQUESTS:
+            title = "Too Many Requests";
+            break;
+
+        default:
+            title = "Service Unavailable";
+        }
+
+        body = &amcf->bodies[i];
+
+        body->data = ngx_pnalloc(cf->pool, 160);
+        if (body->data == NULL) {
+            return NGX_ERROR;
+        }
+
+        body->len = ngx_sprintf(body->data,
+                                "{\"type\":\"about:blank\",\"title\":\"%s\","
+                                "\"status\":%ui,\"code\":\"%*s\"}",
+                                title, status, error->len, error->data)
+                    - body->data;
     }
-
-    body->data = ngx_pnalloc(r->pool, 160);
-    if (body->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    body->len = ngx_sprintf(body->data,
-                            "{\"type\":\"about:blank\",\"title\":\"%s\","
-                            "\"status\":%ui,\"code\":\"%*s\"}",
-                            title, (ngx_uint_t) status, error->len,
-                            error->data)
-                - body->data;
 
     return NGX_OK;
 }
@@ -359,6 +383,10 @@ ngx_http_api_key_filter_init(ngx_conf_t *cf)
 
     if (!amcf->used) {
         return NGX_OK;
+    }
+
+    if (ngx_http_api_key_bodies(cf, amcf) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     /* this module stands behind the rewrite module, so it runs before it */

@@ -13,6 +13,8 @@
 
 static ngx_int_t ngx_http_api_key_upstream_headers(ngx_http_request_t *r,
     ngx_array_t *sources);
+static ngx_int_t ngx_http_api_key_upstream_header(ngx_http_request_t *r,
+    ngx_table_elt_t *header, ngx_array_t *sources, ngx_uint_t *changed);
 static ngx_int_t ngx_http_api_key_upstream_cookie(ngx_http_request_t *r,
     ngx_table_elt_t *header, ngx_array_t *sources);
 static void ngx_http_api_key_upstream_remove(ngx_http_request_t *r,
@@ -26,6 +28,8 @@ static ngx_int_t ngx_http_api_key_upstream_without(ngx_pool_t *pool,
     ngx_str_t *text, api_key_str_t *query, ngx_array_t *sources,
     api_key_str_t *own, ngx_str_t *result, size_t *removed);
 
+static ngx_int_t ngx_http_api_key_upstream_swap(ngx_pool_t *pool,
+    ngx_http_api_key_request_t *state);
 static ngx_int_t ngx_http_api_key_upstream_prepare(ngx_http_request_t *r,
     ngx_http_api_key_upstream_t *upstream, ngx_http_api_key_request_t *state);
 static ngx_int_t ngx_http_api_key_upstream_own(ngx_pool_t *pool,
@@ -65,26 +69,23 @@ ngx_http_api_key_upstream_strip(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_api_key_upstream_headers(ngx_http_request_t *r, ngx_array_t *sources)
 {
-    ngx_int_t                   rc;
-    ngx_str_t                   token;
-    ngx_uint_t                  i, n, changed;
-    ngx_list_part_t            *part;
-    ngx_table_elt_t            *header;
-    ngx_http_api_key_source_t  *source;
+    uint64_t          lengths;
+    ngx_int_t         rc;
+    ngx_uint_t        i, changed;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *header;
 
     changed = 0;
-    source = sources->elts;
-
-again:
+    lengths = ngx_http_api_key_header_lengths(sources);
 
     part = &r->headers_in.headers.part;
     header = part->elts;
 
     for (i = 0; /* void */ ; i++) {
 
-        if (i >= part->nelts) {
+        while (i >= part->nelts) {
             if (part->next == NULL) {
-                break;
+                goto done;
             }
 
             part = part->next;
@@ -92,48 +93,87 @@ again:
             i = 0;
         }
 
-        for (n = 0; n < sources->nelts; n++) {
+        if (!(lengths & ngx_http_api_key_length_bit(header[i].key.len))) {
+            continue;
+        }
 
-            switch (source[n].type) {
+        rc = ngx_http_api_key_upstream_header(r, &header[i], sources,
+                                              &changed);
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
 
-            case NGX_HTTP_API_KEY_HEADER:
-                rc = ngx_http_api_key_header_like(&header[i], &source[n])
-                     ? NGX_OK : NGX_DECLINED;
-                break;
+        if (rc == NGX_OK) {
+            changed = 1;
 
-            case NGX_HTTP_API_KEY_BEARER:
-                rc = ngx_http_api_key_header_named(&header[i], &source[n])
-                     ? ngx_http_api_key_bearer(&header[i].value, &token)
-                     : NGX_DECLINED;
-                break;
+            /* what comes next has the same number, here or in a next part */
 
-            case NGX_HTTP_API_KEY_COOKIE:
-                rc = ngx_http_api_key_upstream_cookie(r, &header[i], sources);
-
-                if (rc == NGX_ERROR) {
-                    return NGX_ERROR;
-                }
-
-                changed = 1;
-                break;
-
-            default: /* NGX_HTTP_API_KEY_QUERY */
-                rc = NGX_DECLINED;
-            }
-
-            if (rc == NGX_OK) {
-                ngx_http_api_key_upstream_remove(r, part, i);
-                changed = 1;
-                goto again;
-            }
+            ngx_http_api_key_upstream_remove(r, part, i--);
+            header = part->elts;
         }
     }
+
+done:
 
     if (changed) {
         ngx_http_api_key_request_changed(r);
     }
 
     return NGX_OK;
+}
+
+
+/* NGX_OK: this header is to go; NGX_DECLINED: it stays. */
+
+static ngx_int_t
+ngx_http_api_key_upstream_header(ngx_http_request_t *r,
+    ngx_table_elt_t *header, ngx_array_t *sources, ngx_uint_t *changed)
+{
+    ngx_int_t                   rc;
+    ngx_str_t                   token;
+    ngx_uint_t                  n;
+    ngx_http_api_key_source_t  *source;
+
+    source = sources->elts;
+
+    for (n = 0; n < sources->nelts; n++) {
+
+        switch (source[n].type) {
+
+        case NGX_HTTP_API_KEY_HEADER:
+            if (header->key.len == source[n].lowcase.len
+                && ngx_http_api_key_header_like(header, &source[n]))
+            {
+                return NGX_OK;
+            }
+
+            break;
+
+        case NGX_HTTP_API_KEY_BEARER:
+            if (ngx_http_api_key_header_named(header, &source[n])
+                && ngx_http_api_key_bearer(&header->value, &token) == NGX_OK)
+            {
+                return NGX_OK;
+            }
+
+            break;
+
+        case NGX_HTTP_API_KEY_COOKIE:
+            *changed = 1;
+            rc = ngx_http_api_key_upstream_cookie(r, header, sources);
+
+            if (rc != NGX_DECLINED) {
+                return rc;
+            }
+
+            break;
+
+        default: /* NGX_HTTP_API_KEY_QUERY */
+            break;
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 
@@ -208,6 +248,7 @@ ngx_http_api_key_upstream_remove(ngx_http_request_t *r, ngx_list_part_t *part,
             }
 
             prev->next = part->next;
+            part->nelts = 0;
 
             if (list->last == part) {
                 list->last = prev;
@@ -325,6 +366,10 @@ ngx_http_api_key_upstream_query(ngx_http_request_t *r,
     ngx_http_api_key_source_t    *place;
     ngx_http_api_key_upstream_t  *upstream;
 
+    if (!ngx_http_api_key_in_query(alcf->remove)) {
+        return NGX_OK;
+    }
+
     put = NULL;
     upstream = alcf->upstream;
 
@@ -332,8 +377,10 @@ ngx_http_api_key_upstream_query(ngx_http_request_t *r,
         place = upstream->as ? upstream->as : state->source;
 
         if (place && place->type == NGX_HTTP_API_KEY_QUERY) {
-            if (ngx_http_api_key_upstream_own(r->pool, upstream, place, &own)
-                != NGX_OK)
+            if (ngx_http_api_key_upstream_swap(r->pool, state) != NGX_OK
+                || ngx_http_api_key_upstream_own(r->pool, upstream, place,
+                                                 &own)
+                   != NGX_OK)
             {
                 return NGX_ERROR;
             }
@@ -358,7 +405,7 @@ ngx_http_api_key_upstream_query(ngx_http_request_t *r,
     if (removed && put
         && ngx_http_api_key_upstream_without(r->pool, &r->unparsed_uri, &query,
                                              alcf->remove, put,
-                                             &state->own_target, &n)
+                                             &state->swap->own_target, &n)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -376,23 +423,21 @@ ngx_http_api_key_upstream_query(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (n) {
-        if (put
-            && ngx_http_api_key_upstream_without(r->pool, &r->args, &query,
-                                                 alcf->remove, put,
-                                                 &state->own_args, &removed)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+    if (n && put
+        && ngx_http_api_key_upstream_without(r->pool, &r->args, &query,
+                                             alcf->remove, put,
+                                             &state->swap->own_args, &n)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
+    if (n) {
         r->args = args;
-        state->clean_args = args;
     }
 
     if (removed) {
         r->unparsed_uri = target;
-        state->clean_target = target;
     }
 
     if (n == 0 && removed == 0) {
@@ -400,7 +445,9 @@ ngx_http_api_key_upstream_query(ngx_http_request_t *r,
     }
 
     if (put) {
-        state->own = upstream;
+        state->swap->own = upstream;
+        state->swap->clean_args = r->args;
+        state->swap->clean_target = r->unparsed_uri;
     }
 
     ngx_http_api_key_request_changed(r);
@@ -462,7 +509,7 @@ ngx_http_api_key_upstream_without(ngx_pool_t *pool, ngx_str_t *text,
 }
 
 
-void
+ngx_int_t
 ngx_http_api_key_upstream_replace(ngx_http_request_t *r,
     ngx_http_api_key_loc_conf_t *alcf, ngx_http_api_key_request_t *state)
 {
@@ -472,11 +519,29 @@ ngx_http_api_key_upstream_replace(ngx_http_request_t *r,
         || r->content_handler == ngx_http_api_key_upstream_handler)
     {
         /* what nginx answers itself never sees the backend's key */
-        return;
+        return NGX_OK;
     }
 
-    state->content = r->content_handler;
+    if (ngx_http_api_key_upstream_swap(r->pool, state) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    state->swap->content = r->content_handler;
     r->content_handler = ngx_http_api_key_upstream_handler;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_api_key_upstream_swap(ngx_pool_t *pool,
+    ngx_http_api_key_request_t *state)
+{
+    if (state->swap == NULL) {
+        state->swap = ngx_pcalloc(pool, sizeof(ngx_http_api_key_swap_t));
+    }
+
+    return state->swap ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -504,7 +569,7 @@ ngx_http_api_key_upstream_handler(ngx_http_request_t *r)
 
     pass = state->pass;
 
-    rc = state->content(r);
+    rc = state->swap->content(r);
 
     ngx_http_api_key_upstream_eject(r, state);
 
@@ -520,7 +585,7 @@ ngx_http_api_key_upstream_handler(ngx_http_request_t *r)
         && state->pass == pass
         && ngx_http_get_module_ctx(r, ngx_http_api_key_module) == state)
     {
-        state->create_request = u->create_request;
+        state->swap->create_request = u->create_request;
         u->create_request = ngx_http_api_key_upstream_create_request;
     }
 
@@ -540,7 +605,7 @@ ngx_http_api_key_upstream_create_request(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    rc = state->create_request(r);
+    rc = state->swap->create_request(r);
 
     ngx_http_api_key_upstream_eject(r, state);
 
@@ -560,27 +625,30 @@ ngx_http_api_key_upstream_prepare(ngx_http_request_t *r,
     size_t                      n;
     api_key_str_t               own, query;
     ngx_array_t                 none;
+    ngx_http_api_key_swap_t    *swap;
     ngx_http_api_key_source_t  *place;
+
+    swap = state->swap;
 
     place = upstream->as ? upstream->as : state->source;
 
     if (place == NULL || place->type != NGX_HTTP_API_KEY_QUERY) {
-        ngx_str_null(&state->own_args);
-        ngx_str_null(&state->own_target);
+        ngx_str_null(&swap->own_args);
+        ngx_str_null(&swap->own_target);
 
-        state->own = upstream;
+        swap->own = upstream;
 
         return place ? ngx_http_api_key_upstream_own_header(r, upstream, place,
                                                             state)
                      : NGX_OK;
     }
 
-    state->own_header = NULL;
+    swap->own_header = NULL;
 
-    if (state->own != upstream) {
-        ngx_str_null(&state->own_args);
-        ngx_str_null(&state->own_target);
-        state->own = upstream;
+    if (swap->own != upstream) {
+        ngx_str_null(&swap->own_args);
+        ngx_str_null(&swap->own_target);
+        swap->own = upstream;
     }
 
     if (ngx_http_api_key_upstream_own(r->pool, upstream, place, &own)
@@ -591,49 +659,49 @@ ngx_http_api_key_upstream_prepare(ngx_http_request_t *r,
 
     ngx_memzero(&none, sizeof(ngx_array_t));
 
-    if (state->own_args.data == NULL
-        || r->args.data != state->clean_args.data
-        || r->args.len != state->clean_args.len)
+    if (swap->own_args.data == NULL
+        || r->args.data != swap->clean_args.data
+        || r->args.len != swap->clean_args.len)
     {
         query.data = r->args.data;
         query.len = r->args.len;
 
-        state->clean_args = r->args;
+        swap->clean_args = r->args;
 
         if (query.len == 0) {
-            state->own_args.data = (u_char *) own.data;
-            state->own_args.len = own.len;
+            swap->own_args.data = (u_char *) own.data;
+            swap->own_args.len = own.len;
 
         } else if (ngx_http_api_key_upstream_without(r->pool, &r->args, &query,
                                                      &none, &own,
-                                                     &state->own_args, &n)
+                                                     &swap->own_args, &n)
                    != NGX_OK)
         {
             return NGX_ERROR;
         }
     }
 
-    if (state->own_target.data) {
+    if (swap->own_target.data) {
         return NGX_OK;
     }
 
-    state->clean_target = r->unparsed_uri;
+    swap->clean_target = r->unparsed_uri;
 
     ngx_http_api_key_query(&r->unparsed_uri, &query);
 
     if (query.data) {
         return ngx_http_api_key_upstream_without(r->pool, &r->unparsed_uri,
                                                  &query, &none, &own,
-                                                 &state->own_target, &n);
+                                                 &swap->own_target, &n);
     }
 
-    state->own_target.len = r->unparsed_uri.len + 1 + own.len;
-    state->own_target.data = ngx_pnalloc(r->pool, state->own_target.len);
-    if (state->own_target.data == NULL) {
+    swap->own_target.len = r->unparsed_uri.len + 1 + own.len;
+    swap->own_target.data = ngx_pnalloc(r->pool, swap->own_target.len);
+    if (swap->own_target.data == NULL) {
         return NGX_ERROR;
     }
 
-    (void) ngx_sprintf(state->own_target.data, "%V?%*s", &r->unparsed_uri,
+    (void) ngx_sprintf(swap->own_target.data, "%V?%*s", &r->unparsed_uri,
                        own.len, own.data);
 
     return NGX_OK;
@@ -709,7 +777,7 @@ ngx_http_api_key_upstream_own_header(ngx_http_request_t *r,
         header->hash = place->hash;
     }
 
-    state->own_header = header;
+    state->swap->own_header = header;
 
     return NGX_OK;
 }
@@ -719,28 +787,31 @@ static ngx_int_t
 ngx_http_api_key_upstream_inject(ngx_http_request_t *r,
     ngx_http_api_key_request_t *state)
 {
-    ngx_table_elt_t  *header;
+    ngx_table_elt_t          *header;
+    ngx_http_api_key_swap_t  *swap;
 
-    if (state->own_header) {
+    swap = state->swap;
+
+    if (swap->own_header) {
         header = ngx_list_push(&r->headers_in.headers);
         if (header == NULL) {
             return NGX_ERROR;
         }
 
-        *header = *state->own_header;
+        *header = *swap->own_header;
     }
 
-    if (state->own_args.data && r->args.len == state->clean_args.len
-        && r->args.data == state->clean_args.data)
+    if (swap->own_args.data && r->args.len == swap->clean_args.len
+        && r->args.data == swap->clean_args.data)
     {
-        r->args = state->own_args;
+        r->args = swap->own_args;
     }
 
-    if (state->own_target.data) {
-        r->unparsed_uri = state->own_target;
+    if (swap->own_target.data) {
+        r->unparsed_uri = swap->own_target;
     }
 
-    state->injected = 1;
+    swap->injected = 1;
 
     ngx_http_api_key_request_changed(r);
 
@@ -752,34 +823,37 @@ static void
 ngx_http_api_key_upstream_eject(ngx_http_request_t *r,
     ngx_http_api_key_request_t *state)
 {
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *header;
+    ngx_uint_t                i;
+    ngx_list_part_t          *part;
+    ngx_table_elt_t          *header;
+    ngx_http_api_key_swap_t  *swap;
 
-    if (!state->injected) {
+    swap = state->swap;
+
+    if (!swap->injected) {
         return;
     }
 
-    state->injected = 0;
+    swap->injected = 0;
 
-    if (state->own_args.data && r->args.data == state->own_args.data) {
-        r->args = state->clean_args;
+    if (swap->own_args.data && r->args.data == swap->own_args.data) {
+        r->args = swap->clean_args;
     }
 
-    if (state->own_target.data
-        && r->unparsed_uri.data == state->own_target.data)
+    if (swap->own_target.data
+        && r->unparsed_uri.data == swap->own_target.data)
     {
-        r->unparsed_uri = state->clean_target;
+        r->unparsed_uri = swap->clean_target;
     }
 
     for (part = &r->headers_in.headers.part;
-         part && state->own_header;
+         part && swap->own_header;
          part = part->next)
     {
         header = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
-            if (header[i].value.data == state->own_header->value.data) {
+            if (header[i].value.data == swap->own_header->value.data) {
                 ngx_http_api_key_upstream_remove(r, part, i);
                 goto done;
             }
@@ -799,7 +873,7 @@ ngx_http_api_key_upstream_leave(ngx_http_request_t *r)
 
     state = ngx_http_api_key_request_find(r);
 
-    if (state == NULL || !state->injected) {
+    if (state == NULL || state->swap == NULL || !state->swap->injected) {
         return;
     }
 
@@ -807,14 +881,14 @@ ngx_http_api_key_upstream_leave(ngx_http_request_t *r)
 
     /* an error_page may have been put together of the target in between */
 
-    ngx_http_api_key_mask_literal(&r->args, &state->own->secret);
-    ngx_http_api_key_mask_literal(&r->args, &state->own->escaped);
+    ngx_http_api_key_mask_literal(&r->args, &state->swap->own->secret);
+    ngx_http_api_key_mask_literal(&r->args, &state->swap->own->escaped);
 
     if (r->headers_out.location) {
         ngx_http_api_key_mask_literal(&r->headers_out.location->value,
-                                      &state->own->secret);
+                                      &state->swap->own->secret);
         ngx_http_api_key_mask_literal(&r->headers_out.location->value,
-                                      &state->own->escaped);
+                                      &state->swap->own->escaped);
     }
 }
 

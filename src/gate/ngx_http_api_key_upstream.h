@@ -27,7 +27,7 @@ ngx_int_t ngx_http_api_key_upstream_strip(ngx_http_request_t *r,
  * has the backend's own key in it, and nothing else has.
  */
 
-void ngx_http_api_key_upstream_replace(ngx_http_request_t *r,
+ngx_int_t ngx_http_api_key_upstream_replace(ngx_http_request_t *r,
     ngx_http_api_key_loc_conf_t *alcf, ngx_http_api_key_request_t *state);
 
 

@@ -88,8 +88,12 @@ ngx_http_api_key_variable(ngx_http_request_t *r,
     const api_key_str_t         *word;
     ngx_http_api_key_request_t  *state;
 
-    static api_key_str_t  live = api_key_string("live");
-    static api_key_str_t  miss = api_key_string("miss");
+    /* in the order of ngx_http_api_key_from_e */
+
+    static const api_key_str_t  from[] = {
+        api_key_string(""), api_key_string("hit"), api_key_string("miss"),
+        api_key_string("stale"), api_key_string("live")
+    };
 
     v->not_found = 1;
 
@@ -110,11 +114,7 @@ ngx_http_api_key_variable(ngx_http_request_t *r,
         break;
 
     case NGX_HTTP_API_KEY_VAR_CACHE:
-        if (state->store == NULL) {
-            return NGX_OK;
-        }
-
-        word = state->live ? &live : &miss;
+        word = &from[state->from];
         break;
 
     case NGX_HTTP_API_KEY_VAR_ID:
@@ -177,7 +177,7 @@ ngx_http_api_key_variable_record(ngx_http_request_t *r,
 
     value->data = p;
 
-    ngx_gmtime((time_t) record->expires_at, &tm);
+    ngx_gmtime((time_t) api_key_record_seconds(record->expires_at), &tm);
 
     p = ngx_sprintf(p, "%4d-%02d-%02dT%02d:%02d:%02dZ", tm.ngx_tm_year,
                     tm.ngx_tm_mon, tm.ngx_tm_mday, tm.ngx_tm_hour,

@@ -8,11 +8,16 @@
  */
 
 #include "ngx_http_api_key_wait.h"
+#include "ngx_http_api_key_lookup.h"
+#include "ngx_http_api_key_quota.h"
 
 
 struct ngx_http_api_key_wait_s {
     ngx_http_request_t          *request;      /* NULL: it is gone */
     ngx_http_api_key_request_t  *state;
+    ngx_http_api_key_quota_t     quota;        /* given back if it is refused
+                                                  when gone; store NULL: none */
+    ngx_uint_t                   limited;      /* only looks */
 };
 
 
@@ -38,8 +43,8 @@ ngx_http_api_key_wait_lookup(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (ngx_http_api_key_store_lookup(state->store, state->digest,
-                                      ngx_http_api_key_wait_found, wait)
+    if (ngx_http_api_key_lookup(state->store, state->digest, state->live,
+                                ngx_http_api_key_wait_found, wait)
         != NGX_OK)
     {
         state->wait = NULL;
@@ -53,9 +58,10 @@ ngx_http_api_key_wait_lookup(ngx_http_request_t *r,
 
 ngx_int_t
 ngx_http_api_key_wait_clear(ngx_http_request_t *r,
-    ngx_http_api_key_request_t *state)
+    ngx_http_api_key_request_t *state, ngx_uint_t limited)
 {
     ngx_str_t                      request_id;
+    ngx_http_api_key_quota_t      *quota;
     ngx_http_variable_value_t     *v;
     ngx_http_api_key_wait_t       *wait;
     ngx_http_api_key_main_conf_t  *amcf;
@@ -75,9 +81,18 @@ ngx_http_api_key_wait_clear(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
+    wait->limited = limited;
+
+    quota = ngx_http_api_key_quota_held(r, state);
+
+    if (quota) {
+        wait->quota = *quota;
+    }
+
     if (ngx_http_api_key_store_clear(state->store, state->digest,
                                      &r->connection->addr_text, &request_id,
-                                     ngx_http_api_key_wait_cleared, wait)
+                                     limited, ngx_http_api_key_wait_cleared,
+                                     wait)
         != NGX_OK)
     {
         state->wait = NULL;
@@ -116,6 +131,9 @@ ngx_http_api_key_wait_create(ngx_http_request_t *r,
 
     wait->request = r;
     wait->state = state;
+    wait->quota.store = NULL;
+    wait->limited = 0;
+
     state->wait = wait;
 
     return wait;
@@ -162,6 +180,7 @@ ngx_http_api_key_wait_found(void *data, ngx_int_t rc,
 {
     void                        *mem;
     ngx_http_api_key_wait_t     *wait = data;
+    ngx_http_api_key_place_t     place;
     ngx_http_api_key_request_t  *state;
 
     if (wait->request) {
@@ -170,8 +189,11 @@ ngx_http_api_key_wait_found(void *data, ngx_int_t rc,
         state->record = NULL;
 
         if (rc == NGX_OK) {
-            mem = ngx_palloc(wait->request->pool,
-                             api_key_record_size(record));
+            place.pool = wait->request->pool;
+            place.room = state->room;
+
+            mem = ngx_http_api_key_place_alloc(&place,
+                                               api_key_record_size(record));
             if (mem) {
                 state->record = api_key_record_copy(mem, record);
 
@@ -188,10 +210,25 @@ ngx_http_api_key_wait_found(void *data, ngx_int_t rc,
 static void
 ngx_http_api_key_wait_cleared(void *data, api_key_verdict_e verdict)
 {
-    ngx_http_api_key_wait_t  *wait = data;
+    ngx_http_api_key_wait_t   *wait = data;
+    ngx_http_api_key_quota_t  *quota;
+
+    if (wait->limited && verdict == API_KEY_OK) {
+        verdict = API_KEY_LIMITED;
+    }
 
     if (wait->request) {
         wait->state->cleared = verdict;
+
+        /* now, as it may still go before it runs on */
+
+        if (verdict != API_KEY_OK) {
+            ngx_http_api_key_quota_give(wait->request, wait->state);
+        }
+
+    } else if (wait->quota.store && verdict != API_KEY_OK) {
+        quota = &wait->quota;
+        ngx_http_api_key_rate_give(quota->store->rate, quota->id, quota->ms);
     }
 
     ngx_http_api_key_wait_resume(wait);

@@ -6,6 +6,7 @@
 
 #include "ngx_http_api_key_store.h"
 #include "ngx_http_api_key_script.h"
+#include "ngx_http_api_key_used.h"
 
 
 /* "PREFIXarmed-keys", or "PREFIXarmed:ID" */
@@ -23,7 +24,7 @@ typedef struct {
     ngx_http_api_key_lookup_pt     handler;
     void                          *data;
     u_char                         id[API_KEY_ID_LEN];
-} ngx_http_api_key_lookup_t;
+} ngx_http_api_key_question_t;
 
 
 typedef struct {
@@ -61,8 +62,20 @@ ngx_http_api_key_store_redis(ngx_http_api_key_store_t *store)
         return NULL;
     }
 
+    store->listener.leaving = ngx_http_api_key_used_leaving;
+    store->listener.data = store;
+
     store->redis = ngx_http_api_key_redis_create(&store->redis_conf,
+                                                 &store->listener,
                                                  (ngx_cycle_t *) ngx_cycle);
+
+    if (store->cache && store->cache_push) {
+        store->push = ngx_http_api_key_push_create(&store->redis_conf,
+                                                   &store->tracked,
+                                                   store->cache,
+                                                   store->counters,
+                                                   (ngx_cycle_t *) ngx_cycle);
+    }
 
     cln->handler = ngx_http_api_key_store_cleanup;
     cln->data = store;
@@ -81,37 +94,49 @@ ngx_http_api_key_store_cleanup(void *data)
 void
 ngx_http_api_key_store_close(ngx_http_api_key_store_t *store)
 {
+    if (store->push) {
+        ngx_http_api_key_push_destroy(store->push);
+        store->push = NULL;
+    }
+
     if (store->redis) {
         ngx_http_api_key_redis_destroy(store->redis);
         store->redis = NULL;
+    }
+
+    ngx_http_api_key_used_free(store);
+
+    if (store->flights) {
+        ngx_free(store->flights);
+        store->flights = NULL;
     }
 }
 
 
 ngx_int_t
-ngx_http_api_key_store_lookup(ngx_http_api_key_store_t *store,
-    const u_char *id, ngx_http_api_key_lookup_pt handler, void *data)
+ngx_http_api_key_store_ask(ngx_http_api_key_store_t *store, const u_char *id,
+    ngx_uint_t flags, ngx_http_api_key_lookup_pt handler, void *data)
 {
-    ngx_str_t                   hgetall[2], pttl[2];
-    ngx_http_api_key_redis_t   *redis;
-    ngx_http_api_key_lookup_t  *lookup;
-    ngx_http_api_key_command_t  commands[2];
-    u_char                      key[NGX_HTTP_API_KEY_STORE_KEY];
+    ngx_str_t                     hgetall[2], pttl[2];
+    ngx_http_api_key_redis_t     *redis;
+    ngx_http_api_key_command_t    commands[2];
+    ngx_http_api_key_question_t  *question;
+    u_char                        key[NGX_HTTP_API_KEY_STORE_KEY];
 
     redis = ngx_http_api_key_store_redis(store);
     if (redis == NULL) {
         return NGX_ERROR;
     }
 
-    lookup = ngx_alloc(sizeof(ngx_http_api_key_lookup_t), ngx_cycle->log);
-    if (lookup == NULL) {
+    question = ngx_alloc(sizeof(ngx_http_api_key_question_t), ngx_cycle->log);
+    if (question == NULL) {
         return NGX_ERROR;
     }
 
-    lookup->store = store;
-    lookup->handler = handler;
-    lookup->data = data;
-    ngx_memcpy(lookup->id, id, API_KEY_ID_LEN);
+    question->store = store;
+    question->handler = handler;
+    question->data = data;
+    ngx_memcpy(question->id, id, API_KEY_ID_LEN);
 
     ngx_str_set(&hgetall[0], "HGETALL");
     ngx_http_api_key_store_write_key(store, key, "key", id, &hgetall[1]);
@@ -125,11 +150,11 @@ ngx_http_api_key_store_lookup(ngx_http_api_key_store_t *store,
     commands[1].argv = pttl;
 
     if (ngx_http_api_key_redis_send(redis, commands, 2,
-                                    NGX_HTTP_API_KEY_REDIS_RETRY,
-                                    ngx_http_api_key_store_found, lookup)
+                                    flags | NGX_HTTP_API_KEY_REDIS_RETRY,
+                                    ngx_http_api_key_store_found, question)
         != NGX_OK)
     {
-        ngx_free(lookup);
+        ngx_free(question);
         return NGX_ERROR;
     }
 
@@ -140,20 +165,20 @@ ngx_http_api_key_store_lookup(ngx_http_api_key_store_t *store,
 static void
 ngx_http_api_key_store_found(void *data, ngx_http_api_key_reply_t **replies)
 {
-    ngx_int_t                   rc;
-    api_key_record_t            record;
-    ngx_http_api_key_lookup_t  *lookup = data;
+    ngx_int_t                     rc;
+    api_key_record_t              record;
+    ngx_http_api_key_question_t  *question = data;
 
-    rc = NGX_ERROR;
+    rc = NGX_ABORT;
 
     if (replies) {
-        rc = ngx_http_api_key_store_record(lookup->store, lookup->id,
+        rc = ngx_http_api_key_store_record(question->store, question->id,
                                            replies[0], replies[1], &record);
     }
 
-    lookup->handler(lookup->data, rc, &record);
+    question->handler(question->data, rc, &record);
 
-    ngx_free(lookup);
+    ngx_free(question);
 }
 
 
@@ -212,7 +237,7 @@ ngx_http_api_key_store_record(ngx_http_api_key_store_t *store,
     }
 
     reason = api_key_record_parse(record, id, fields, n, ttl->integer,
-                                  ngx_time());
+                                  ngx_http_api_key_now());
     if (reason == NULL) {
         return NGX_OK;
     }
@@ -232,9 +257,9 @@ failed:
 ngx_int_t
 ngx_http_api_key_store_clear(ngx_http_api_key_store_t *store,
     const u_char *digest, ngx_str_t *from, ngx_str_t *request_id,
-    ngx_http_api_key_clear_pt handler, void *data)
+    ngx_uint_t look, ngx_http_api_key_clear_pt handler, void *data)
 {
-    ngx_str_t                   argv[12];
+    ngx_str_t                   argv[13];
     ngx_http_api_key_take_t    *take;
     ngx_http_api_key_redis_t   *redis;
     ngx_http_api_key_command_t  command;
@@ -273,7 +298,14 @@ ngx_http_api_key_store_clear(ngx_http_api_key_store_t *store,
     argv[10] = *from;
     argv[11] = *request_id;
 
-    command.argc = 12;
+    if (look) {
+        ngx_str_set(&argv[12], "look");
+
+    } else {
+        ngx_str_set(&argv[12], "take");
+    }
+
+    command.argc = 13;
     command.argv = argv;
 
     if (ngx_http_api_key_redis_send(redis, &command, 1, 0,

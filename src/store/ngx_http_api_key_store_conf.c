@@ -13,6 +13,16 @@
 #define NGX_HTTP_API_KEY_CONNECT_TIMEOUT  500          /* ms */
 #define NGX_HTTP_API_KEY_TIMEOUT          200
 
+#define NGX_HTTP_API_KEY_CACHE_SIZE       (8 * 1024 * 1024)
+#define NGX_HTTP_API_KEY_CACHE_SIZE_MIN   (64 * 1024)
+#define NGX_HTTP_API_KEY_CACHE_VALID      60000        /* ms */
+#define NGX_HTTP_API_KEY_CACHE_INVALID    5000
+
+/* what one reply of Redis may be: lists are read in pages below that */
+
+#define NGX_HTTP_API_KEY_ELEMENTS         1024
+#define NGX_HTTP_API_KEY_BUFFERED         (1024 * 1024)
+
 
 /* the block as it is being read: what it says stays apart from defaults */
 
@@ -20,6 +30,15 @@ typedef struct {
     ngx_http_api_key_store_t  *store;
     uintptr_t                  seen;      /* a bit for each parameter */
 } ngx_http_api_key_store_block_t;
+
+
+/* name=value as one of the arguments of a parameter */
+
+typedef struct {
+    ngx_str_t                  name;      /* with its "=" */
+    ngx_str_t                  value;
+    ngx_uint_t                 arg;       /* 0: not given */
+} ngx_http_api_key_option_t;
 
 
 typedef char *(*ngx_http_api_key_parameter_pt)(ngx_conf_t *cf,
@@ -57,11 +76,17 @@ static char *ngx_http_api_key_store_issue(ngx_conf_t *cf,
     ngx_http_api_key_store_t *store);
 static char *ngx_http_api_key_store_issue_set(ngx_conf_t *cf,
     ngx_http_api_key_store_t *store, ngx_uint_t which, ngx_str_t *text);
+static char *ngx_http_api_key_store_options(ngx_conf_t *cf,
+    ngx_http_api_key_option_t *options, ngx_uint_t n);
 static char *ngx_http_api_key_store_cache(ngx_conf_t *cf,
     ngx_http_api_key_store_t *store);
 static char *ngx_http_api_key_store_connect_timeout(ngx_conf_t *cf,
     ngx_http_api_key_store_t *store);
 static char *ngx_http_api_key_store_timeout(ngx_conf_t *cf,
+    ngx_http_api_key_store_t *store);
+static char *ngx_http_api_key_store_cache_set(ngx_conf_t *cf,
+    ngx_http_api_key_store_t *store, ngx_uint_t which, ngx_str_t *text);
+static char *ngx_http_api_key_store_zones(ngx_conf_t *cf,
     ngx_http_api_key_store_t *store);
 static char *ngx_http_api_key_store_msec(ngx_conf_t *cf, ngx_msec_t *msec);
 static char *ngx_http_api_key_store_digest(ngx_conf_t *cf,
@@ -106,6 +131,13 @@ ngx_http_api_key_store_conf(ngx_conf_t *cf, ngx_http_api_key_store_t *store)
 
     store->redis_conf.connect_timeout = NGX_HTTP_API_KEY_CONNECT_TIMEOUT;
     store->redis_conf.timeout = NGX_HTTP_API_KEY_TIMEOUT;
+    store->redis_conf.bounds.elements = NGX_HTTP_API_KEY_ELEMENTS;
+    store->redis_conf.bounds.buffered = NGX_HTTP_API_KEY_BUFFERED;
+
+    store->cache_size = NGX_HTTP_API_KEY_CACHE_SIZE;
+    store->cache_valid = NGX_HTTP_API_KEY_CACHE_VALID;
+    store->cache_invalid = NGX_HTTP_API_KEY_CACHE_INVALID;
+    store->cache_push = 1;
 
     save = *cf;
     cf->handler = ngx_http_api_key_store_parameter;
@@ -162,11 +194,95 @@ ngx_http_api_key_store_conf(ngx_conf_t *cf, ngx_http_api_key_store_t *store)
         store->issue_prefix.len = 3;
     }
 
-    if (store->npeppers == 0) {
-        return ngx_http_api_key_store_digest(cf, store, NULL);
+    if (store->npeppers == 0
+        && ngx_http_api_key_store_digest(cf, store, NULL) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
     }
 
-    return NGX_CONF_OK;
+    return ngx_http_api_key_store_zones(cf, store);
+}
+
+
+/*
+ * What a zone holds is true of one set of keys.  Its name says of which, so
+ * that a reload with another one begins with an empty zone.
+ */
+
+static char *
+ngx_http_api_key_store_zones(ngx_conf_t *cf, ngx_http_api_key_store_t *store)
+{
+    u_char               *p;
+    size_t                len;
+    ngx_str_t             name;
+    ngx_uint_t            i;
+    const api_key_str_t  *pepper;
+
+    len = sizeof("api_key counters ") + store->name.len
+          + store->redis_conf.server->url.len + NGX_INT_T_LEN
+          + store->prefix.len + 2 * (API_KEY_PEPPER_ID + 1) + 3;
+
+    name.data = ngx_pnalloc(cf->pool, len);
+    store->tracked.data = ngx_pnalloc(cf->pool, store->prefix.len + 4);
+
+    if (name.data == NULL || store->tracked.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    store->tracked.len = ngx_sprintf(store->tracked.data, "%Vkey:",
+                                     &store->prefix)
+                         - store->tracked.data;
+
+    name.len = ngx_sprintf(name.data, "api_key counters %V", &store->name)
+               - name.data;
+
+    store->counters = ngx_http_api_key_counters_add(cf, &name);
+    if (store->counters == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    store->redis_conf.counters = store->counters;
+
+    /* an id stays what it is under another pepper, and so does its quota */
+
+    name.data = ngx_pnalloc(cf->pool, len);
+    if (name.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    name.len = ngx_sprintf(name.data, "api_key rates %V %V/%ui %V",
+                           &store->name, &store->redis_conf.server->url,
+                           store->redis_conf.database, &store->prefix)
+               - name.data;
+
+    store->rate = ngx_http_api_key_rate_add(cf, &name);
+    if (store->rate == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (store->cache_size == 0) {
+        return NGX_CONF_OK;
+    }
+
+    name.data = ngx_pnalloc(cf->pool, len);
+    if (name.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    p = ngx_sprintf(name.data, "api_key cache %V %V/%ui %V", &store->name,
+                    &store->redis_conf.server->url,
+                    store->redis_conf.database, &store->prefix);
+
+    for (i = 0; i < store->npeppers; i++) {
+        pepper = api_key_digest_pepper(store->digests[i]);
+        p = ngx_sprintf(p, " %*s", pepper->len, pepper->data);
+    }
+
+    name.len = p - name.data;
+
+    store->cache = ngx_http_api_key_cache_add(cf, &name, store->cache_size);
+
+    return store->cache ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -448,42 +564,26 @@ ngx_http_api_key_store_pepper_file(ngx_conf_t *cf,
 static char *
 ngx_http_api_key_store_issue(ngx_conf_t *cf, ngx_http_api_key_store_t *store)
 {
-    ngx_str_t   *value, text;
-    ngx_uint_t   i, k, seen;
-
-    static ngx_str_t  names[] = {
-        ngx_string("prefix="), ngx_string("default_ttl="),
-        ngx_string("max_ttl="), ngx_string("rotate_after="),
-        ngx_string("max_keys=")
+    ngx_uint_t                  i;
+    ngx_http_api_key_option_t   options[] = {
+        { ngx_string("prefix="), ngx_null_string, 0 },
+        { ngx_string("default_ttl="), ngx_null_string, 0 },
+        { ngx_string("max_ttl="), ngx_null_string, 0 },
+        { ngx_string("rotate_after="), ngx_null_string, 0 },
+        { ngx_string("max_keys="), ngx_null_string, 0 }
     };
 
-    value = cf->args->elts;
-    seen = 0;
+    if (ngx_http_api_key_store_options(cf, options, 5) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
 
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        for (k = 0; k < 5; k++) {
-            if (ngx_strncmp(value[i].data, names[k].data, names[k].len) == 0) {
-                break;
-            }
-        }
-
-        if (k == 5 || (seen & (1 << k))) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "%s parameter \"%V\" in \"issue\" directive",
-                               k == 5 ? "invalid" : "duplicate", &value[i]);
-            return NGX_CONF_ERROR;
-        }
-
-        seen |= 1 << k;
-
-        text.data = value[i].data + names[k].len;
-        text.len = value[i].len - names[k].len;
-
-        if (ngx_http_api_key_store_issue_set(cf, store, k, &text)
-            != NGX_CONF_OK)
+    for (i = 0; i < 5; i++) {
+        if (options[i].arg
+            && ngx_http_api_key_store_issue_set(cf, store, i,
+                                                &options[i].value)
+               != NGX_CONF_OK)
         {
-            return ngx_http_api_key_store_invalid(cf, i);
+            return ngx_http_api_key_store_invalid(cf, options[i].arg);
         }
     }
 
@@ -492,6 +592,43 @@ ngx_http_api_key_store_issue(ngx_conf_t *cf, ngx_http_api_key_store_t *store)
                            "\"default_ttl\" is longer than \"max_ttl\" "
                            "in \"issue\" directive");
         return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_api_key_store_options(ngx_conf_t *cf,
+    ngx_http_api_key_option_t *options, ngx_uint_t n)
+{
+    ngx_str_t   *value;
+    ngx_uint_t   i, k;
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        for (k = 0; k < n; k++) {
+            if (ngx_strncmp(value[i].data, options[k].name.data,
+                            options[k].name.len)
+                == 0)
+            {
+                break;
+            }
+        }
+
+        if (k == n || options[k].arg) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "%s parameter \"%V\" in \"%V\" directive",
+                               k == n ? "invalid" : "duplicate", &value[i],
+                               &value[0]);
+            return NGX_CONF_ERROR;
+        }
+
+        options[k].arg = i;
+        options[k].value.data = value[i].data + options[k].name.len;
+        options[k].value.len = value[i].len - options[k].name.len;
     }
 
     return NGX_CONF_OK;
@@ -548,15 +685,91 @@ ngx_http_api_key_store_issue_set(ngx_conf_t *cf,
 static char *
 ngx_http_api_key_store_cache(ngx_conf_t *cf, ngx_http_api_key_store_t *store)
 {
-    ngx_str_t  *value;
+    ngx_str_t                  *value;
+    ngx_uint_t                  i;
+    ngx_http_api_key_option_t   options[] = {
+        { ngx_string("size="), ngx_null_string, 0 },
+        { ngx_string("valid="), ngx_null_string, 0 },
+        { ngx_string("invalid="), ngx_null_string, 0 },
+        { ngx_string("stale="), ngx_null_string, 0 },
+        { ngx_string("push="), ngx_null_string, 0 }
+    };
 
     value = cf->args->elts;
 
-    if (ngx_strcmp(value[1].data, "off") == 0 && cf->args->nelts == 2) {
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        store->cache_size = 0;
         return NGX_CONF_OK;
     }
 
-    return ngx_http_api_key_store_later(cf);
+    if (ngx_http_api_key_store_options(cf, options, 5) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 0; i < 5; i++) {
+        if (options[i].arg
+            && ngx_http_api_key_store_cache_set(cf, store, i,
+                                                &options[i].value)
+               != NGX_CONF_OK)
+        {
+            return ngx_http_api_key_store_invalid(cf, options[i].arg);
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_api_key_store_cache_set(ngx_conf_t *cf,
+    ngx_http_api_key_store_t *store, ngx_uint_t which, ngx_str_t *text)
+{
+    ssize_t    size;
+    ngx_int_t  n;
+
+    if (which == 0) {
+        size = ngx_parse_size(text);
+        store->cache_size = size;
+
+        /* cells are counted in 31 bits */
+
+        return (size < NGX_HTTP_API_KEY_CACHE_SIZE_MIN
+                || (uint64_t) size > (uint64_t) 256 << 30)
+               ? NGX_CONF_ERROR : NGX_CONF_OK;
+    }
+
+    if (which == 4) {
+        store->cache_push = (text->len == 2
+                             && ngx_strncmp(text->data, "on", 2) == 0);
+
+        return (store->cache_push
+                || (text->len == 3 && ngx_strncmp(text->data, "off", 3) == 0))
+               ? NGX_CONF_OK : NGX_CONF_ERROR;
+    }
+
+    n = ngx_parse_time(text, 0);
+
+    /* who wants to trust an answer for longer than a day trusts it for good */
+
+    if (n == NGX_ERROR || n > 86400 * 1000 || (which == 1 && n == 0)) {
+        return NGX_CONF_ERROR;
+    }
+
+    switch (which) {
+
+    case 1:
+        store->cache_valid = n;
+        break;
+
+    case 2:
+        store->cache_invalid = n;
+        break;
+
+    default:
+        store->cache_stale = n;
+    }
+
+    return NGX_CONF_OK;
 }
 
 

@@ -28,7 +28,8 @@ package Gate;
 # Texts may hold %%TESTDIR%%, %%PORT_0%% to %%PORT_9%% (free ports),
 # %%REDIS%% and %%BACKEND%% (or %%REDIS_NAME%% and so on for a second one).
 #
-# nginx:  conf(TEXT, log => 'info', workers => 1, main => TEXT, events => TEXT)
+# nginx:  conf(TEXT, log => 'info', workers => 1, main => TEXT, events => TEXT,
+#         connections => 1024)
 #         conf_file(TEXT)    a whole nginx.conf; load_module and pid are added
 #         check(TEXT)        (ok, output) of nginx -t with TEXT inside http { }
 #         check_file(TEXT)   the same for a whole nginx.conf
@@ -293,7 +294,10 @@ sub frame {
     return $self->globals(%opt) . $self->expand(<<EOF);
 worker_processes $workers;
 @{[$opt{main} // '']}
-events { worker_connections 1024; @{[$opt{events} // '']} }
+events {
+    worker_connections @{[$opt{connections} // 1024]};
+    @{[$opt{events} // '']}
+}
 http {
 @{[$self->http_globals]}$access
 $http
@@ -682,9 +686,10 @@ sub check_workers {
     Test::More::ok(scalar $self->workers, 'workers are alive');
 
     # The master's own number is what a worker inherits; beyond it a worker
-    # holds its events, channels and, for each store, one connection.
-    my $limit = $self->descriptors($self->{nginx})
-        + ($opt{descriptors} // 12);
+    # holds its events, channels and, for each store, two connections.
+    my $stores = () = $self->read('nginx.conf') =~ /^\s*api_key_store\s/mg;
+    my $limit = $self->descriptors($self->{nginx}) + 2 * $stores
+        + ($opt{descriptors} // 10);
 
     for my $pid ($self->workers) {
         my $n;

@@ -1,9 +1,10 @@
 -- Lets one clear operation through, if the key is good and a flag is set: the
--- key's own first, then the store's.  Takes the use.
+-- key's own first, then the store's.  Takes the use, or only looks.
 --
 -- KEYS  1 PREFIXkey:ID  2 PREFIXarmed:ID  3 PREFIXarmed  4 PREFIXaudit
 --       5 PREFIXarmed-keys
 -- ARGV  1 id  2 digest  3 from  4 request id
+--       5 "take", or "look": whether it would be "ok"; nothing is written
 --
 -- Answer: "ok", "not_armed", "unknown", "revoked", "disabled" or "expired".
 -- An error for whatever is not as it should be.
@@ -73,6 +74,10 @@ end
 
 if not value then
     return 'not_armed'
+end
+
+if ARGV[5] == 'look' then
+    return 'ok'
 end
 
 redis.call('ZCARD', KEYS[5])           -- a wrong type must show here

@@ -16,6 +16,7 @@ then
     return 'unknown'
 end
 
+-- all of them: arm.lua bounds how many there are
 local listed = redis.call('ZRANGE', KEYS[3], 0, -1)
 
 -- before the first write: whoever may not do all shall not do half

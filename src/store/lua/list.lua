@@ -1,7 +1,7 @@
 -- One page of ids, newest first.  Ids whose record is gone are left out and
 -- taken off the list.
 --
--- KEYS  1 PREFIXkeys  2 PREFIXlive
+-- KEYS  1 PREFIXkeys  2 PREFIXlive  3 PREFIXused
 -- ARGV  1 PREFIXkey:  2 how many at most
 --       3 score and 4 id of the last one of the page before, or ''
 --
@@ -19,17 +19,21 @@ if last ~= '' then
         start = rank + 1
 
     else
-        -- it has gone since: behind all that came before it
+        -- it has gone since: behind all that came before it; those of the same
+        -- score may be many, and are sorted
         start = redis.call('ZCOUNT', keys, '(' .. score, '+inf')
 
-        for _, id in ipairs(redis.call('ZREVRANGEBYSCORE', keys, score, score,
-                                       'LIMIT', 0, 1000))
-        do
-            if id <= last then
-                break
-            end
+        local stop = start + redis.call('ZCOUNT', keys, score, score)
 
-            start = start + 1
+        while start < stop do
+            local middle = math.floor((start + stop) / 2)
+            local id = redis.call('ZREVRANGE', keys, middle, middle)[1]
+
+            if id > last then
+                start = middle + 1
+            else
+                stop = middle
+            end
         end
     end
 end
@@ -48,6 +52,7 @@ for i = 1, #page, 2 do
         -- a replica cannot forget it, and need not
         redis.pcall('ZREM', keys, id)
         redis.pcall('ZREM', KEYS[2], id)
+        redis.pcall('HDEL', KEYS[3], id)
     end
 
     answer[2] = string.format('%.0f', tonumber(page[i + 1]))

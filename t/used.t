@@ -1,0 +1,135 @@
+# Guards: last_used_at.  It follows a use within 10 s, in the list, in one key
+# and in the answer to a change; it is written once for many uses, forward
+# only, never for a refused request, not lost on a graceful stop or while Redis
+# is away for a moment, and nothing is invalidated by it.  Seen red with the
+# verdict not looked at, with the script's comparison dropped, and with the
+# timer cancelable.
+
+use Gate;
+use Gate::Admin;
+
+my $t = Gate->new;
+my $redis = $t->redis;
+$t->backend;
+$t->example('hotcakes.conf');                   # makes the token file
+
+$t->conf(<<'EOC', workers => 2);
+api_key_store shop { server %%REDIS%%; }
+server {
+    listen 127.0.0.1:%%PORT_0%%;
+    api_key shop;
+    location / { proxy_pass http://%%BACKEND%%; }
+    location /scope/ { api_key_scope never; proxy_pass http://%%BACKEND%%; }
+    location /admin/ {
+        api_key_admin shop;
+        api_key_admin_tokens api-key.tokens;
+    }
+}
+EOC
+$t->start;
+
+my ($key, $id) = $t->key(name => 'erp');
+my ($idle, $idle_id) = $t->key(name => 'idle');
+my @token = (Authorization => "Bearer $Gate::WRITE_TOKEN");
+
+sub shown {
+    my ($which) = @_;
+    return $t->get("/admin/v1/keys/$which", @token)->json->{last_used_at};
+}
+
+sub written { $redis->cmd('HGET', 'shop:used', $_[0]) }
+
+
+is(shown($id), undef, 'never used');
+
+my $before = time;
+is($t->get('/', 'X-API-Key' => $key)->status, 200, 'used');
+ok($t->until(sub { defined shown($id) }, 10), 'shown within 10 s');
+like(shown($id), qr/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, 'a time');
+my $at = written($id);
+ok($at >= $before && $at <= time, 'of the use');
+
+my ($listed) = grep { $_->{id} eq $id }
+    @{$t->get('/admin/v1/keys', @token)->json->{keys}};
+is($listed->{last_used_at}, shown($id), 'in the list');
+is($t->request('PATCH', "/admin/v1/keys/$id",
+    headers => [@token, 'Content-Type' => 'application/json'],
+    body => '{"name":"till"}')->json->{last_used_at}, shown($id),
+    'in the answer to a change');
+
+
+# refused requests are no use
+
+$t->get('/scope/', 'X-API-Key' => $idle);
+$redis->cmd('HSET', "shop:key:$idle_id", 'state', 'disabled');
+$t->get('/', 'X-API-Key' => $idle);
+$t->get('/', 'X-API-Key' => $key);              # which is written together
+$t->until(sub { written($id) > $at }, 10);
+is(written($idle_id), undef, 'a refused request is no use');
+
+
+# many uses are one write, and nothing is invalidated
+
+$t->until(sub { ($t->get('/', 'X-API-Key' => $key)->status // 0) == 200 });
+$at = written($id);
+my $metrics = $t->get('/admin/metrics', @token)->body;
+my ($invalidated) = $metrics =~ /^nginx_api_key_invalidations_total\S* (\d+)/m;
+$redis->cmd('CONFIG', 'RESETSTAT');
+$t->get('/', 'X-API-Key' => $key) for 1 .. 200;
+my $last = time;
+ok($t->until(sub { written($id) >= $last }, 10), 'the last of many uses');
+my ($evals) = $redis->cmd('INFO', 'commandstats')
+    =~ /cmdstat_eval:calls=(\d+)/;
+cmp_ok($evals, '<=', 8, 'few writes for 200 uses');
+$metrics = $t->get('/admin/metrics', @token)->body;
+like($metrics, qr/^nginx_api_key_invalidations_total\S* $invalidated$/m,
+    'no cache is told of them');
+
+
+# forward only: another nginx has seen it later
+
+my $future = time + 3600;
+$redis->cmd('HSET', 'shop:used', $id, $future);
+$redis->cmd('CONFIG', 'RESETSTAT');
+$t->get('/', 'X-API-Key' => $key);
+ok($t->until(sub {
+    $redis->cmd('INFO', 'commandstats') =~ /cmdstat_eval:/;
+}, 10), 'written again');
+is(written($id), $future, 'an older time does not replace a newer one');
+$redis->cmd('HDEL', 'shop:used', $id);
+
+
+# what is no time is none
+
+$redis->cmd('HSET', 'shop:used', $idle_id, 'yesterday');
+is(shown($idle_id), undef, 'what is no time is not shown');
+$redis->cmd('HDEL', 'shop:used', $idle_id);
+
+
+# a graceful stop writes first
+
+$redis->cmd('HSET', "shop:key:$idle_id", 'state', 'active');
+ok($t->until(sub { $t->get('/', 'X-API-Key' => $idle)->status == 200 }),
+    'active again');
+$t->until(sub { defined written($idle_id) }, 10);
+$redis->cmd('HDEL', 'shop:used', $idle_id);
+is($t->get('/', 'X-API-Key' => $idle)->status, 200, 'used');
+$t->reload;
+ok(defined written($idle_id), 'not lost on a reload');
+
+
+# the record goes, and what is known of its use with the next list
+
+$redis->cmd('DEL', "shop:key:$idle_id");
+$t->get('/admin/v1/keys', @token);
+is(written($idle_id), undef, 'forgotten with its key');
+
+
+# a moment without Redis
+
+$redis->cmd('DEL', 'shop:used');
+is($t->get('/', 'X-API-Key' => $key)->status, 200, 'used');
+$redis->cmd('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+ok($t->until(sub { defined written($id) }, 10), 'not lost with the link');
+
+$t->done;
