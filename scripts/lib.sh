@@ -11,11 +11,15 @@ MODULE=$BUILD/ngx_http_api_key_module.so
 
 BUILD_PACKAGES="gcc make libc6-dev nginx libhiredis-dev libjansson-dev
                 libssl-dev zlib1g-dev libpcre2-dev"
-TEST_PACKAGES="redis-server perl curl nghttp2-client python3-minimal procps"
+TEST_PACKAGES="redis-server perl curl nghttp2-client python3-minimal procps
+               prometheus"
+NODE_PACKAGES="nodejs npm"
+BROWSER_PACKAGES="chromium"
 LINT_PACKAGES="cppcheck clang-tidy"
+BENCH_PACKAGES="haproxy strace valgrind"
 
 # Services that Debian starts when their package is installed
-SERVICES="nginx redis-server valkey-server"
+SERVICES="nginx redis-server valkey-server haproxy prometheus"
 
 
 say() {
@@ -29,7 +33,7 @@ die() {
 }
 
 
-# need build|test|lint...: installs what is missing for these jobs
+# need build|test|browser|lint|bench...: installs what is missing for these jobs
 
 need() {
     local job missing=() packages=
@@ -41,8 +45,15 @@ need() {
             # another source tree needs no source package
             [ -n "${NGINX_SRC:-}" ] || packages+=" nginx-dev"
             ;;
-        test) packages+=" $TEST_PACKAGES" ;;
+        test)
+            packages+=" $TEST_PACKAGES"
+            # nodejs of another origin may bring its own npm
+            type -P node > /dev/null && type -P npm > /dev/null \
+                || packages+=" $NODE_PACKAGES"
+            ;;
+        browser) packages+=" $BROWSER_PACKAGES" ;;
         lint) packages+=" $LINT_PACKAGES" ;;
+        bench) packages+=" $BENCH_PACKAGES" ;;
         esac
     done
 
@@ -62,6 +73,30 @@ need() {
 
     # nginx may have come just now
     NGINX_BIN=${NGINX_BIN:-$(PATH=$PATH:/usr/sbin type -P nginx || true)}
+}
+
+
+# need_npm DIR: installs what its package-lock.json names, in the folder itself
+
+need_npm() {
+    local dir=$1 stamp=$1/node_modules/.installed log=$BUILD/npm.log
+
+    mkdir -p "$BUILD"
+
+    # a subshell: the lock goes with it
+    (
+        exec 9> "$BUILD/.npm.lock"
+        flock 9
+
+        [ ! "$stamp" -nt "$dir/package-lock.json" ] || exit 0
+
+        say "installing what ${dir#"$ROOT"/}/package-lock.json names"
+        (cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund) \
+            < /dev/null > "$log" 2>&1 \
+            || { tail -n 20 "$log" >&2
+                 die "npm failed, see build/npm.log"; }
+        touch "$stamp"
+    ) || exit 1
 }
 
 
@@ -141,9 +176,16 @@ running_services() {
     local service pids
 
     for service in $SERVICES; do
-        pids=$(pgrep -x "$service" | sort -n | tr '\n' ' ') || true
+        pids=$(processes "$service")
         [ -z "$pids" ] || echo "$service $pids"
     done
+}
+
+
+# the ids of the processes of this name; pgrep may be what is to be installed
+
+processes() {
+    grep -lsxF "$1" /proc/[0-9]*/comm | cut -d / -f 3 | sort -n | tr '\n' ' '
 }
 
 
@@ -172,12 +214,49 @@ settle_services() {
 
     for service in $SERVICES; do
         if grep -q "^$service " <<< "$before"; then
-            pgrep -x "$service" > /dev/null \
+            [ -n "$(processes "$service")" ] \
                 || say "warning: $service ran before and does not any more"
 
-        elif pgrep -x "$service" > /dev/null; then
+        elif [ -n "$(processes "$service")" ]; then
             say "stopping $service, which the installation has started"
             service "$service" stop > /dev/null 2>&1 || true
         fi
     done
+}
+
+
+# free_ports N: so many ports of loopback where nobody listens, below those that
+# the kernel takes for outgoing connections
+
+free_ports() {
+    perl -MIO::Socket::INET -e '
+        my ($n, @sockets) = shift;
+        for (1 .. 1000) {
+            push @sockets, IO::Socket::INET->new(Listen => 1,
+                LocalAddr => "127.0.0.1:" . (15000 + int rand 15000)) || ();
+            last if @sockets == $n;
+        }
+        @sockets == $n or die "no free ports\n";
+        print join " ", map { $_->sockport } @sockets' "$1"
+}
+
+
+# port N: does someone listen there
+
+port() {
+    (exec 3<> "/dev/tcp/127.0.0.1/$1") 2> /dev/null
+}
+
+
+# wait_for COMMAND...: until it succeeds, for some seconds
+
+wait_for() {
+    local tries
+
+    for (( tries = 0; tries < 100; tries++ )); do
+        "$@" && return 0
+        sleep 0.1
+    done
+
+    return 1
 }

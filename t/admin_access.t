@@ -1,6 +1,7 @@
 # Guards: nobody gets anything from the admin API without a token, a read
-# token changes nothing, API keys and tokens are not each other; and each route
-# has the methods that it has.
+# token changes nothing, API keys and tokens are not each other; each route has
+# the methods that it has; and the page's files come with their headers.  Seen
+# red with the page's policy, its ETag and its table entry taken out.
 
 use Gate;
 use Gate::Admin;
@@ -28,13 +29,15 @@ my %routes = (
     "v1/keys/$id" => 'GET HEAD PATCH DELETE',
     "v1/keys/$id/rotate" => 'POST',
     'v1/clear' => 'GET HEAD PUT DELETE',
+    'v1/audit' => 'GET HEAD',
     'v1/health' => 'GET HEAD',
+    'openapi.json' => 'GET HEAD',
 );
 
 my @unknown = ('v1', 'v1/', 'v1/keys/', 'v1/keysx', 'v2/keys', 'V1/keys',
     'v1/nothing', "v1/keys/$id/", "v1/keys/$id/rotatex", "v1/keys/$id/x",
     'v1/keys/' . uc $id, 'v1/keys/' . substr($id, 1), "v1/keys/${id}0",
-    'v1/keys/' . 'g' x 20, 'page.js', 'x');
+    'v1/keys/' . 'g' x 20, 'page.html', 'page.jsx', 'x');
 
 my @methods = qw(GET HEAD POST PUT PATCH DELETE OPTIONS MKCOL FOO);
 
@@ -132,23 +135,52 @@ is($twice->status, 400, 'two tokens are refused');
 
 # the page
 
-for my $token (undef, 'wrong', 'read', 'write') {
-    my $r = $api->call('GET', '', undef, token => $token);
-    is($r->status, 200, 'the page is for everyone');
-    like($r->header('content-type'), qr{^text/html\b}, 'as HTML');
-    like($r->header('content-security-policy'), qr/default-src 'none'/, 'CSP');
-    is($r->header('x-content-type-options'), 'nosniff', 'nosniff');
-    unlike($r->body, qr/$id/, 'without data');
+my %page = ('' => qr{^text/html\b}, 'page.css' => qr{^text/css\b},
+    'page.js' => qr{^text/javascript\b});
+
+my %policy = map { $_ => 1 } ("default-src 'none'", "script-src 'self'",
+    "style-src 'self'", "connect-src 'self'", 'img-src data:',
+    "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'", "trusted-types 'none'");
+
+for my $file (sort keys %page) {
+    my $name = $file || 'the page';
+
+    for my $token (undef, 'wrong', 'read', 'write') {
+        my $r = $api->call('GET', $file, undef, token => $token);
+        is($r->status, 200, "$name is for everyone");
+        like($r->header('content-type'), $page{$file}, 'its type');
+        is_deeply({ map { $_ => 1 } split /; */,
+            $r->header('content-security-policy') }, \%policy, 'its policy');
+        is($r->header('x-content-type-options'), 'nosniff', 'nosniff');
+        is($r->header('referrer-policy'), 'no-referrer', 'no referrer');
+        is($r->header('cache-control'), 'no-cache', 'asked for each time');
+        unlike($r->body, qr/$id/, 'without data');
+    }
+
+    my $whole = $api->call('GET', $file, undef, token => undef);
+    my $head = $api->call('HEAD', $file, undef, token => undef);
+    is($head->status, 200, "HEAD of $name");
+    is($head->header('content-length'), length $whole->body, 'has its length');
+    is($head->header('etag'), $whole->header('etag'), 'and its ETag');
+
+    my $known = $api->call('GET', $file, undef, token => undef,
+        headers => ['If-None-Match' => $whole->header('etag')]);
+    is($known->status, 304, 'what a browser has is not sent again');
+    is($known->body, '', 'not at all');
+    is($api->call('GET', $file, undef, token => undef,
+        headers => ['If-None-Match' => '"other"'])->status, 200,
+        'what it has of another version is');
+
+    is($api->call('GET', $file, undef, token => undef, h2 => 1)->body,
+        $whole->body, 'over HTTP/2 it is the same');
+    is($api->call('POST', $file, '{}', token => undef)->status, 401,
+        'POST needs a token');
+    is($api->call('POST', $file, '{}', token => 'read')->status, 403,
+        'a write token');
+    is($api->call('POST', $file, '{}')->header('allow'), 'GET, HEAD',
+        'and is 405');
 }
-
-my $head = $api->call('HEAD', '', undef, token => undef);
-is($head->status, 200, 'HEAD of the page');
-cmp_ok($head->header('content-length'), '>', 0, 'has its length');
-
-is($api->call('POST', '', '{}', token => undef)->status, 401,
-    'POST to the page needs a token');
-is($api->call('POST', '', '{}', token => 'read')->status, 403, 'a write token');
-is($api->call('POST', '', '{}')->header('allow'), 'GET, HEAD', 'and is 405');
 
 # limit_except
 

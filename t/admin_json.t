@@ -90,7 +90,20 @@ my @fields = (
     ['{"name":"a","allow_from":["x"]}', 'allow_from'],
     ['{"name":"a","allow_from":["10.0.0.0/8 ::/0"]}', 'allow_from'],
     ['{"name":"a","rate":"100/60"}', 'rate'],
-    ['{"name":"a","rate":{"limit":0,"window":60}}', 'rate'],
+    ['{"name":"a","rate":100}', 'rate'], ['{"name":"a","rate":[]}', 'rate'],
+    ['{"name":"a","rate":[100,60]}', 'rate'], ['{"name":"a","rate":{}}', 'rate'],
+    ['{"name":"a","rate":false}', 'rate'], ['{"name":"a","rate":""}', 'rate'],
+    (map { ["{\"name\":\"a\",\"rate\":{$_}}", 'rate'] }
+        '"limit":100', '"window":60', '"limit":100,"windows":60',
+        '"limit":100,"window":60,"x":1', '"limit":100,"window":null',
+        '"limit":0,"window":60', '"limit":-1,"window":60',
+        '"limit":1000000001,"window":60', '"limit":100,"window":0',
+        '"limit":100,"window":-1', '"limit":100,"window":2678401',
+        '"limit":"100","window":60', '"limit":100,"window":"60"',
+        '"limit":100.0,"window":60', '"limit":1e2,"window":60',
+        '"limit":true,"window":60', '"limit":100,"window":1.5',
+        '"limit":92233720368547758070,"window":60',
+        '"limit":100,"limit":100,"window":60'),
     ['{"name":"a","metadata":[]}', 'metadata'], ['{"name":"a","metadata":null}', 'metadata'],
     ['{"name":"a","metadata":{"a":1}}', 'metadata'],
     ['{"name":"a","metadata":{"A":"1"}}', 'metadata'],
@@ -146,7 +159,7 @@ my %full = (
     scopes => [map { "s:$_" } 1 .. 16],
     allow_from => ['10.0.0.0/8', '192.168.1.0/24', '2001:db8::/32'],
     metadata => { owner => 'x y', empty => '', note => "\x{20ac}" x 85 },
-    rate => undef, expires_in => 60,
+    rate => { limit => 1000000000, window => 2678400 }, expires_in => 60,
 );
 my $made = $api->create(%full);
 my $got = $api->get($made->{id});

@@ -154,6 +154,25 @@ is($api->call('PATCH', "v1/keys/$id", { expires_at => '2999-01-01T00:00:00Z' })
     ->json->{expires_at}, '2999-01-01T00:00:00Z', 'an end');
 is($api->call('PATCH', "v1/keys/$id", {})->status, 200, 'nothing');
 
+my $rate = { limit => 100, window => 60 };
+is_deeply($api->call('PATCH', "v1/keys/$id", { rate => $rate })->json->{rate},
+    $rate, 'a rate');
+is(hash("shop:key:$id")->{rate}, '100/60', 'the field');
+is_deeply($api->call('PATCH', "v1/keys/$id", { name => 'y' })->json->{rate},
+    $rate, 'stays');
+is_deeply($api->call('PATCH', "v1/keys/$id", { rate => { limit => 1,
+    window => 1 } })->json->{rate}, { limit => 1, window => 1 }, 'another one');
+
+for my $wrong ('100/60', { limit => 1 }, { limit => 0, window => 1 }, [], 5) {
+    $api->problem($api->call('PATCH', "v1/keys/$id", { rate => $wrong }), 400,
+        'invalid_field', 'rate', 'no rate');
+}
+is(hash("shop:key:$id")->{rate}, '1/1', 'is not taken');
+
+is($api->call('PATCH', "v1/keys/$id", { rate => undef })->json->{rate}, undef,
+    'none');
+ok(!exists hash("shop:key:$id")->{rate}, 'is absent');
+
 is_deeply($api->call('PATCH', "v1/keys/$id", { allow_from => ['10.0.0.0/8'] })
     ->json->{allow_from}, ['10.0.0.0/8'], 'addresses');
 is(use_key($key), 403, 'from elsewhere');
@@ -213,10 +232,12 @@ is(use_key($key), 401, 'still refused');
 # rotate
 
 my $old = $api->create(name => 'r', scopes => ['s'], allow_from => ['127.0.0.1/32'],
-    metadata => { m => '1' }, expires_in => 5000);
+    metadata => { m => '1' }, expires_in => 5000, rate => { limit => 5,
+    window => 60 });
+is(hash("shop:key:$old->{id}")->{rate}, '5/60', 'created with a rate');
 $redis->cmd('SET', "shop:armed:$old->{id}", 'x', 'EX', 60);
 $redis->cmd('ZADD', 'shop:armed-keys', time + 60, $old->{id});
-$redis->cmd('HSET', "shop:key:$old->{id}", 'rate', '5/60', 'other', 'x',
+$redis->cmd('HSET', "shop:key:$old->{id}", 'other', 'x',
     'created_at', time - 1000, 'expires_at', time + 4000);
 
 $r = $api->call('POST', "v1/keys/$old->{id}/rotate", { grace => 100 });
@@ -224,10 +245,9 @@ is($r->status, 201, 'rotated');
 my $new = $r->json;
 is($r->header('location'), "/admin/v1/keys/$new->{id}", 'Location');
 is($new->{replaces}, $old->{id}, 'replaces');
-for my $field (qw(name scopes allow_from metadata)) {
+for my $field (qw(name scopes allow_from metadata rate)) {
     is_deeply($new->{$field}, $old->{$field}, "the same $field");
 }
-is_deeply($new->{rate}, { limit => 5, window => 60 }, 'the same rate');
 cmp_ok(abs(seconds($new->{expires_at}) - time - 5000), '<', 4,
     'a fresh lifetime, as long as the old one');
 is(use_key($new->{key}), 200, 'the new key works');
@@ -269,9 +289,11 @@ is_deeply([map { $_->{action} } grep { $_->{key} eq $old->{id} } $api->audit],
 # import
 
 my $theirs = '1-b91c45bc-1752-4fb9-aa48-f59b68244b57';
-$r = $api->call('POST', 'v1/keys/import', { name => 'hot', key => $theirs });
+$r = $api->call('POST', 'v1/keys/import', { name => 'hot', key => $theirs,
+    rate => $rate });
 is($r->status, 201, 'imported');
 my $in = $r->json;
+is_deeply($in->{rate}, $rate, 'with a rate');
 ok(!exists $in->{key}, 'the key is not repeated');
 is($in->{id}, substr(sha256_hex($theirs), 0, 20), 'its id');
 is($r->header('location'), "/admin/v1/keys/$in->{id}", 'Location');

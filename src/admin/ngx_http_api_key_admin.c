@@ -9,6 +9,7 @@
 #include "ngx_http_api_key_answer.h"
 #include "ngx_http_api_key_body.h"
 #include "ngx_http_api_key_json.h"
+#include "ngx_http_api_key_page.h"
 #include "ngx_http_api_key_route.h"
 
 
@@ -84,10 +85,12 @@ ngx_http_api_key_admin_handler(ngx_http_request_t *r)
 
     get = (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) != 0;
 
-    if (get && path.len == 0) {
-        rc = ngx_http_discard_request_body(r);
+    if (get) {
+        rc = ngx_http_api_key_page_handler(r, &path);
 
-        return (rc == NGX_OK) ? ngx_http_api_key_answer_page(r) : rc;
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
     }
 
     if (ngx_http_api_key_admin_token(r, alcf, &token) != NGX_OK) {

@@ -1,7 +1,7 @@
 /*
  * Copyright (C) the ngx_http_api_key_module authors
  *
- * Sends what the admin API has to say: JSON, problems (RFC 9457), the page.
+ * Sends what the admin API has to say: JSON, problems (RFC 9457), a page.
  */
 
 #include "ngx_http_api_key_answer.h"
@@ -12,6 +12,8 @@ static ngx_int_t ngx_http_api_key_answer_fault(ngx_http_request_t *r,
     ngx_str_t *subject);
 static ngx_int_t ngx_http_api_key_answer_json(ngx_http_request_t *r,
     ngx_uint_t status, const char *type, json_t *json);
+static ngx_int_t ngx_http_api_key_answer_data(ngx_http_request_t *r,
+    ngx_uint_t status, const char *type, ngx_str_t *body);
 static ngx_int_t ngx_http_api_key_answer_send(ngx_http_request_t *r,
     ngx_uint_t status, const char *type, ngx_str_t *body);
 static ngx_int_t ngx_http_api_key_answer_guard(ngx_http_request_t *r,
@@ -37,23 +39,24 @@ static const struct {
 };
 
 
-/* until the real page is there */
+/*
+ * What the page may load and talk to: its own files and this API.  A picture
+ * is only ever in its own text.  Text from the API cannot become markup where
+ * the browser knows trusted types.
+ */
 
-static ngx_str_t  ngx_http_api_key_answer_html = ngx_string(
-    "<!DOCTYPE html>" CRLF
-    "<html lang=\"en\">" CRLF
-    "<head><meta charset=\"utf-8\"><title>API keys</title></head>" CRLF
-    "<body><h1>API keys</h1>" CRLF
-    "<p>The admin API is here, at <code>v1/</code>.</p></body>" CRLF
-    "</html>" CRLF
-);
+#define NGX_HTTP_API_KEY_ANSWER_PAGE_POLICY                                   \
+    "default-src 'none'; script-src 'self'; style-src 'self'; "               \
+    "connect-src 'self'; img-src data:; base-uri 'none'; "                    \
+    "form-action 'none'; frame-ancestors 'none'; "                            \
+    "require-trusted-types-for 'script'; trusted-types 'none'"
 
 
 ngx_int_t
 ngx_http_api_key_answer_call(ngx_http_request_t *r,
     ngx_http_api_key_call_t *call)
 {
-    ngx_str_t  subject, location;
+    ngx_str_t  subject, location, body;
 
     if (call->code) {
         ngx_str_null(&subject);
@@ -83,6 +86,15 @@ ngx_http_api_key_answer_call(ngx_http_request_t *r,
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
+    }
+
+    if (call->type) {
+        body.len = call->text.len;
+        body.data = ngx_pstrdup(r->pool, &call->text);
+
+        return body.data ? ngx_http_api_key_answer_data(r, call->status,
+                                                        call->type, &body)
+                         : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return ngx_http_api_key_answer_json(r, call->status, "application/json",
@@ -130,19 +142,31 @@ ngx_http_api_key_answer_unauthorized(ngx_http_request_t *r,
 
 
 ngx_int_t
-ngx_http_api_key_answer_page(ngx_http_request_t *r)
+ngx_http_api_key_answer_page(ngx_http_request_t *r, const char *type,
+    ngx_str_t *etag, ngx_str_t *text)
 {
-    if (ngx_http_api_key_answer_guard(r, "default-src 'none'; "
-                                         "base-uri 'none'; "
-                                         "form-action 'none'; "
-                                         "frame-ancestors 'none'")
-        != NGX_OK)
+    ngx_table_elt_t  *h;
+
+    static ngx_str_t  no_cache = ngx_string("no-cache");
+
+    if (ngx_http_api_key_answer_guard(r, NGX_HTTP_API_KEY_ANSWER_PAGE_POLICY)
+        != NGX_OK
+        || ngx_http_api_key_answer_header(r, "Cache-Control", &no_cache)
+           == NULL)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_api_key_answer_send(r, 200, "text/html; charset=utf-8",
-                                        &ngx_http_api_key_answer_html);
+    h = ngx_http_api_key_answer_header(r, "ETag", etag);
+    if (h == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* for nginx's own filter, which answers If-None-Match */
+
+    r->headers_out.etag = h;
+
+    return ngx_http_api_key_answer_send(r, 200, type, text);
 }
 
 
@@ -199,23 +223,7 @@ ngx_http_api_key_answer_json(ngx_http_request_t *r, ngx_uint_t status,
     const char *type, json_t *json)
 {
     size_t     size;
-    ngx_str_t  body, second;
-
-    static ngx_str_t  no_store = ngx_string("no-store");
-
-    ngx_str_set(&second, "1");
-
-    if (ngx_http_api_key_answer_guard(r, "default-src 'none'; "
-                                         "frame-ancestors 'none'")
-        != NGX_OK
-        || ngx_http_api_key_answer_header(r, "Cache-Control", &no_store)
-           == NULL
-        || (status == 503
-            && ngx_http_api_key_answer_header(r, "Retry-After", &second)
-               == NULL))
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    ngx_str_t  body;
 
     ngx_str_null(&body);
 
@@ -233,7 +241,35 @@ ngx_http_api_key_answer_json(ngx_http_request_t *r, ngx_uint_t status,
         }
     }
 
-    return ngx_http_api_key_answer_send(r, status, type, &body);
+    return ngx_http_api_key_answer_data(r, status, type, &body);
+}
+
+
+/* What needs a token is kept by no cache. */
+
+static ngx_int_t
+ngx_http_api_key_answer_data(ngx_http_request_t *r, ngx_uint_t status,
+    const char *type, ngx_str_t *body)
+{
+    ngx_str_t  second;
+
+    static ngx_str_t  no_store = ngx_string("no-store");
+
+    ngx_str_set(&second, "1");
+
+    if (ngx_http_api_key_answer_guard(r, "default-src 'none'; "
+                                         "frame-ancestors 'none'")
+        != NGX_OK
+        || ngx_http_api_key_answer_header(r, "Cache-Control", &no_store)
+           == NULL
+        || (status == 503
+            && ngx_http_api_key_answer_header(r, "Retry-After", &second)
+               == NULL))
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_api_key_answer_send(r, status, type, body);
 }
 
 

@@ -18,8 +18,8 @@
 
 /*
  * Send the answer of a call; a problem that needs none (code is static text);
- * the 401 of store; and the admin page.  What is sent is copied.  Return what
- * a content handler returns.
+ * and the 401 of store.  What is sent is copied.  Return what a content handler
+ * returns.
  */
 
 ngx_int_t ngx_http_api_key_answer_call(ngx_http_request_t *r,
@@ -28,7 +28,12 @@ ngx_int_t ngx_http_api_key_answer_problem(ngx_http_request_t *r,
     ngx_uint_t status, const char *code);
 ngx_int_t ngx_http_api_key_answer_unauthorized(ngx_http_request_t *r,
     ngx_http_api_key_store_t *store);
-ngx_int_t ngx_http_api_key_answer_page(ngx_http_request_t *r);
+
+
+/* Sends a file of the admin page.  type, etag and text must be static. */
+
+ngx_int_t ngx_http_api_key_answer_page(ngx_http_request_t *r,
+    const char *type, ngx_str_t *etag, ngx_str_t *text);
 
 
 /* Adds a response header; name is static text, value must live as long as r. */

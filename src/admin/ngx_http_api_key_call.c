@@ -5,7 +5,7 @@
  */
 
 #include "ngx_http_api_key_call.h"
-#include "ngx_http_api_key_resp.h"
+#include "ngx_http_api_key_lookup.h"
 
 
 static void ngx_http_api_key_call_replied(void *data,
@@ -228,12 +228,30 @@ ngx_http_api_key_call_replied(void *data, ngx_http_api_key_reply_t **replies)
 {
     ngx_http_api_key_call_t  *call = data;
 
-    if (call->waiter == NULL) {
+    /* before anybody is told, and when nobody can be */
+
+    if (call->writes && call->has_subject) {
+        ngx_http_api_key_lookup_forget(call->store, call->subject);
+    }
+
+    /* who has left does not wait, but what has been written is counted */
+
+    if (call->waiter == NULL && !call->writes) {
         ngx_http_api_key_call_destroy(call);
         return;
     }
 
     if (ngx_http_api_key_call_judge(call, replies) == NGX_AGAIN) {
+        return;
+    }
+
+    if (call->writes && call->code == NULL) {
+        ngx_http_api_key_count(call->store->counters,
+                               NGX_HTTP_API_KEY_COUNT_ADMIN + call->action, 1);
+    }
+
+    if (call->waiter == NULL) {
+        ngx_http_api_key_call_destroy(call);
         return;
     }
 
@@ -287,9 +305,11 @@ ngx_http_api_key_call_judge(ngx_http_api_key_call_t *call,
 
 
 void
-ngx_http_api_key_call_write(ngx_http_api_key_call_t *call, const u_char *id)
+ngx_http_api_key_call_write(ngx_http_api_key_call_t *call,
+    ngx_http_api_key_action_e action, const u_char *id)
 {
     call->writes = 1;
+    call->action = action;
 
     if (id) {
         call->has_subject = 1;
@@ -340,18 +360,21 @@ ngx_http_api_key_call_json(ngx_http_api_key_call_t *call, ngx_uint_t status,
 
 
 ngx_int_t
-ngx_http_api_key_call_status(ngx_http_api_key_call_t *call, ngx_uint_t status)
+ngx_http_api_key_call_document(ngx_http_api_key_call_t *call, const char *type,
+    ngx_str_t *text)
 {
-    call->status = status;
+    call->status = 200;
+    call->type = type;
+    call->text = *text;
 
     return NGX_OK;
 }
 
 
-ngx_uint_t
-ngx_http_api_key_call_is(ngx_http_api_key_reply_t *reply, const char *word)
+ngx_int_t
+ngx_http_api_key_call_status(ngx_http_api_key_call_t *call, ngx_uint_t status)
 {
-    return reply->type == NGX_HTTP_API_KEY_REPLY_STRING
-           && reply->str.len == ngx_strlen(word)
-           && ngx_strncmp(reply->str.data, word, reply->str.len) == 0;
+    call->status = status;
+
+    return NGX_OK;
 }

@@ -53,7 +53,9 @@ struct ngx_http_api_key_call_s {
     ngx_uint_t                       status;
     const char                      *code;         /* not NULL: a problem */
     ngx_str_t                        field;        /* the problem's, if any */
-    json_t                          *json;         /* NULL: no body */
+    json_t                          *json;         /* NULL: none */
+    ngx_str_t                        text;         /* else: this body */
+    const char                      *type;         /* the text's */
     ngx_str_t                        location;     /* of what was created */
 
     /* a key just made, wiped with the call */
@@ -66,6 +68,7 @@ struct ngx_http_api_key_call_s {
     u_char                           subject[API_KEY_ID_LEN];
     ngx_uint_t                       has_subject;  /* the key being written */
     ngx_uint_t                       writes;       /* no reply is no answer */
+    ngx_http_api_key_action_e        action;       /* what it writes */
     ngx_uint_t                       judges;       /* takes a missing reply */
     ngx_uint_t                       failed;       /* out of memory */
     ngx_array_t                      commands;     /* of command_t */
@@ -129,29 +132,29 @@ ngx_int_t ngx_http_api_key_call_send(ngx_http_api_key_call_t *call,
     ngx_http_api_key_call_reply_pt next);
 
 
-/* Says that what is sent next writes; id is the key concerned, or NULL. */
+/*
+ * Says that what is sent next writes; id is the key concerned, or NULL.  When
+ * it has been done, the action is counted.
+ */
 
 void ngx_http_api_key_call_write(ngx_http_api_key_call_t *call,
-    const u_char *id);
+    ngx_http_api_key_action_e action, const u_char *id);
 
 
 /*
  * The answers: a problem (field NULL: none is at fault; it is copied), a body
- * (taken over; NULL is out of memory), or a status alone.  All return NGX_OK.
+ * (taken over; NULL is out of memory), a text of a type, which must live as
+ * long as the call, or a status alone.  All return NGX_OK.
  */
 
 ngx_int_t ngx_http_api_key_call_problem(ngx_http_api_key_call_t *call,
     ngx_uint_t status, const char *code, const char *field);
 ngx_int_t ngx_http_api_key_call_json(ngx_http_api_key_call_t *call,
     ngx_uint_t status, json_t *json);
+ngx_int_t ngx_http_api_key_call_document(ngx_http_api_key_call_t *call,
+    const char *type, ngx_str_t *text);
 ngx_int_t ngx_http_api_key_call_status(ngx_http_api_key_call_t *call,
     ngx_uint_t status);
-
-
-/* Whether reply is this word. */
-
-ngx_uint_t ngx_http_api_key_call_is(ngx_http_api_key_reply_t *reply,
-    const char *word);
 
 
 #endif /* _NGX_HTTP_API_KEY_CALL_H_INCLUDED_ */

@@ -306,13 +306,42 @@ ngx_http_api_key_fields_allow_from(ngx_http_api_key_call_t *call,
 }
 
 
-/* The gate does not count yet, so nobody may believe that it does. */
-
 static ngx_int_t
 ngx_http_api_key_fields_rate(ngx_http_api_key_call_t *call, json_t *value,
     void *input)
 {
-    return json_is_null(value) ? NGX_OK : NGX_DECLINED;
+    ngx_http_api_key_fields_t  *fields = input;
+
+    u_char   *p;
+    int64_t   limit, window;
+
+    if (json_is_null(value)) {
+        fields->rate.data = (u_char *) "";
+        return NGX_OK;
+    }
+
+    /* an absent member is no number, and one too many shows in the size */
+
+    if (json_object_size(value) != 2
+        || ngx_http_api_key_fields_number(json_object_get(value, "limit"), 1,
+                                          API_KEY_RATE_MAX, &limit)
+           != NGX_OK
+        || ngx_http_api_key_fields_number(json_object_get(value, "window"), 1,
+                                          API_KEY_WINDOW_MAX, &window)
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    p = ngx_pnalloc(call->pool, 2 * NGX_INT64_LEN + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    fields->rate.data = p;
+    fields->rate.len = ngx_sprintf(p, "%L/%L", limit, window) - p;
+
+    return NGX_OK;
 }
 
 

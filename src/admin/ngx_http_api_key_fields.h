@@ -29,6 +29,7 @@ typedef struct {
     ngx_str_t                  state;
     ngx_str_t                  scopes;
     ngx_str_t                  allow_from;
+    ngx_str_t                  rate;           /* as in a record; "" is none */
     ngx_array_t               *metadata;   /* of ngx_keyval_t, "meta:NAME" */
 
     ngx_http_api_key_expiry_e  expiry;

@@ -33,8 +33,6 @@ static ngx_int_t ngx_http_api_key_flags_values(ngx_http_api_key_call_t *call,
     ngx_http_api_key_reply_t **replies);
 static ngx_int_t ngx_http_api_key_flags_disarmed(ngx_http_api_key_call_t *call,
     ngx_http_api_key_reply_t **replies);
-static ngx_uint_t ngx_http_api_key_flags_set(ngx_http_api_key_reply_t *value,
-    ngx_http_api_key_reply_t *ttl, json_int_t *uses);
 static int ngx_http_api_key_flags_show(json_t *object, ngx_uint_t armed,
     int64_t ttl, json_int_t uses);
 static ngx_int_t ngx_http_api_key_flags_refused(ngx_http_api_key_call_t *call,
@@ -167,12 +165,7 @@ ngx_http_api_key_flags_values(ngx_http_api_key_call_t *call,
 }
 
 
-/*
- * Whether the gate would take the flag for set, and how many uses it has left,
- * 0 when they are not counted: the same rules as in clear.lua.
- */
-
-static ngx_uint_t
+ngx_uint_t
 ngx_http_api_key_flags_set(ngx_http_api_key_reply_t *value,
     ngx_http_api_key_reply_t *ttl, json_int_t *uses)
 {
@@ -258,7 +251,7 @@ ngx_http_api_key_flags_arm(ngx_http_api_key_call_t *call)
 
     id = fields.id.data;
 
-    ngx_http_api_key_call_write(call, id);
+    ngx_http_api_key_call_write(call, NGX_HTTP_API_KEY_ACTION_ARM, id);
 
     ngx_http_api_key_call_script(call, &ngx_http_api_key_script_arm,
                                  id ? 4 : 3);
@@ -295,7 +288,7 @@ static ngx_int_t
 ngx_http_api_key_flags_armed(ngx_http_api_key_call_t *call,
     ngx_http_api_key_reply_t **replies)
 {
-    if (!ngx_http_api_key_call_is(replies[0], "ok")) {
+    if (!ngx_http_api_key_resp_is(replies[0], "ok")) {
         return ngx_http_api_key_flags_refused(call, replies[0]);
     }
 
@@ -335,7 +328,7 @@ ngx_http_api_key_flags_disarm(ngx_http_api_key_call_t *call)
                                              NULL);
     }
 
-    ngx_http_api_key_call_write(call, id);
+    ngx_http_api_key_call_write(call, NGX_HTTP_API_KEY_ACTION_DISARM, id);
 
     ngx_http_api_key_call_script(call, &ngx_http_api_key_script_disarm,
                                  id ? 4 : 3);
@@ -359,7 +352,7 @@ static ngx_int_t
 ngx_http_api_key_flags_disarmed(ngx_http_api_key_call_t *call,
     ngx_http_api_key_reply_t **replies)
 {
-    if (ngx_http_api_key_call_is(replies[0], "ok")) {
+    if (ngx_http_api_key_resp_is(replies[0], "ok")) {
         return ngx_http_api_key_call_status(call, 204);
     }
 
@@ -371,7 +364,7 @@ static ngx_int_t
 ngx_http_api_key_flags_refused(ngx_http_api_key_call_t *call,
     ngx_http_api_key_reply_t *word)
 {
-    if (ngx_http_api_key_call_is(word, "unknown")) {
+    if (ngx_http_api_key_resp_is(word, "unknown")) {
         return ngx_http_api_key_call_problem(call, 404, "not_found", NULL);
     }
 

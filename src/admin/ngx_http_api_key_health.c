@@ -10,6 +10,7 @@
 
 static ngx_int_t ngx_http_api_key_health_replied(ngx_http_api_key_call_t *call,
     ngx_http_api_key_reply_t **replies);
+static json_t *ngx_http_api_key_health_push(ngx_http_api_key_store_t *store);
 
 
 ngx_int_t
@@ -35,14 +36,40 @@ ngx_http_api_key_health_replied(ngx_http_api_key_call_t *call,
     redis = ngx_http_api_key_store_redis(call->store);
 
     up = redis && ngx_http_api_key_redis_up(redis, &since)
-         && replies && ngx_http_api_key_call_is(replies[0], "PONG");
-
-    /* what is pushed to us is not listened to yet */
+         && replies && ngx_http_api_key_resp_is(replies[0], "PONG");
 
     return ngx_http_api_key_call_json(call, up ? 200 : 503,
-               json_pack("{s:{s:b, s:o}, s:{s:b, s:n}}",
+               json_pack("{s:{s:b, s:o}, s:o}",
                          "redis", "up", (int) up, "since",
                          ngx_http_api_key_record_time(since ? since
                                                             : API_KEY_NEVER),
-                         "push", "up", 0, "since"));
+                         "push", ngx_http_api_key_health_push(call->store)));
+}
+
+
+/* This worker's link for invalidations, and in a word why there is none. */
+
+static json_t *
+ngx_http_api_key_health_push(ngx_http_api_key_store_t *store)
+{
+    time_t                    since;
+    ngx_http_api_key_push_e   state;
+
+    static const char        *reasons[] = { "down", "refused" };
+
+    if (store->push == NULL) {
+        return json_pack("{s:b, s:n, s:s}", "up", 0, "since",
+                         "reason", "off");
+    }
+
+    state = ngx_http_api_key_push_state(store->push, &since);
+
+    if (state == NGX_HTTP_API_KEY_PUSH_UP) {
+        return json_pack("{s:b, s:o}", "up", 1, "since",
+                         ngx_http_api_key_record_time(since));
+    }
+
+    return json_pack("{s:b, s:o, s:s}", "up", 0, "since",
+                     ngx_http_api_key_record_time(since),
+                     "reason", reasons[state]);
 }

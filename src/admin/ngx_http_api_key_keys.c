@@ -15,7 +15,7 @@ static ngx_int_t ngx_http_api_key_keys_make(ngx_http_api_key_call_t *call,
 static ngx_int_t ngx_http_api_key_keys_digest(ngx_http_api_key_call_t *call,
     ngx_uint_t pepper, ngx_str_t *key, u_char *digest);
 static ngx_int_t ngx_http_api_key_keys_add(ngx_http_api_key_call_t *call,
-    const char *action, ngx_http_api_key_fields_t *fields,
+    ngx_http_api_key_action_e action, ngx_http_api_key_fields_t *fields,
     const u_char *digest, const u_char *other, const api_key_str_t *pepper);
 static void ngx_http_api_key_keys_field(ngx_http_api_key_call_t *call,
     const char *name, ngx_str_t *value);
@@ -31,9 +31,11 @@ static ngx_int_t ngx_http_api_key_keys_revoked(ngx_http_api_key_call_t *call,
     ngx_http_api_key_reply_t **replies);
 static ngx_int_t ngx_http_api_key_keys_locate(ngx_http_api_key_call_t *call,
     const u_char *id);
+static ngx_int_t ngx_http_api_key_keys_used(ngx_http_api_key_call_t *call,
+    ngx_http_api_key_reply_t **replies);
 static ngx_int_t ngx_http_api_key_keys_record(ngx_http_api_key_call_t *call,
     ngx_uint_t status, const u_char *id, ngx_http_api_key_reply_t *hash,
-    ngx_http_api_key_reply_t *ttl);
+    ngx_http_api_key_reply_t *ttl, ngx_http_api_key_reply_t *used);
 static ngx_int_t ngx_http_api_key_keys_refused(ngx_http_api_key_call_t *call,
     ngx_http_api_key_reply_t *word);
 static ngx_uint_t ngx_http_api_key_keys_done(ngx_http_api_key_reply_t *reply);
@@ -57,7 +59,8 @@ ngx_http_api_key_keys_create(ngx_http_api_key_call_t *call)
                                              NULL);
     }
 
-    return ngx_http_api_key_keys_add(call, "create", &fields, digest, NULL,
+    return ngx_http_api_key_keys_add(call, NGX_HTTP_API_KEY_ACTION_CREATE,
+                             &fields, digest, NULL,
                              api_key_digest_pepper(call->store->digests[0]));
 }
 
@@ -90,8 +93,10 @@ ngx_http_api_key_keys_import(ngx_http_api_key_call_t *call)
             pepper = &named;
         }
 
-        return ngx_http_api_key_keys_add(call, "import", &fields,
-                                         fields.digest.data, NULL, pepper);
+        return ngx_http_api_key_keys_add(call,
+                                         NGX_HTTP_API_KEY_ACTION_IMPORT,
+                                         &fields, fields.digest.data, NULL,
+                                         pepper);
     }
 
     two = (call->store->npeppers == 2);
@@ -106,7 +111,8 @@ ngx_http_api_key_keys_import(ngx_http_api_key_call_t *call)
                                              NULL);
     }
 
-    return ngx_http_api_key_keys_add(call, "import", &fields, digests[0],
+    return ngx_http_api_key_keys_add(call, NGX_HTTP_API_KEY_ACTION_IMPORT,
+                                     &fields, digests[0],
                                      two ? digests[1] : NULL, pepper);
 }
 
@@ -149,9 +155,9 @@ ngx_http_api_key_keys_digest(ngx_http_api_key_call_t *call, ngx_uint_t pepper,
 
 
 static ngx_int_t
-ngx_http_api_key_keys_add(ngx_http_api_key_call_t *call, const char *action,
-    ngx_http_api_key_fields_t *fields, const u_char *digest,
-    const u_char *other, const api_key_str_t *pepper)
+ngx_http_api_key_keys_add(ngx_http_api_key_call_t *call,
+    ngx_http_api_key_action_e action, ngx_http_api_key_fields_t *fields,
+    const u_char *digest, const u_char *other, const api_key_str_t *pepper)
 {
     u_char                     *copy;
     ngx_str_t                   prefix;
@@ -171,7 +177,7 @@ ngx_http_api_key_keys_add(ngx_http_api_key_call_t *call, const char *action,
 
     ngx_memcpy(copy, digest, API_KEY_DIGEST_LEN);
 
-    ngx_http_api_key_call_write(call, copy);
+    ngx_http_api_key_call_write(call, action, copy);
 
     ngx_http_api_key_call_script(call, &ngx_http_api_key_script_create,
                                  other ? 5 : 4);
@@ -185,7 +191,7 @@ ngx_http_api_key_keys_add(ngx_http_api_key_call_t *call, const char *action,
     }
 
     ngx_http_api_key_call_arg(call, API_KEY_ID_LEN, copy);
-    ngx_http_api_key_call_text(call, action);
+    ngx_http_api_key_call_text(call, ngx_http_api_key_action_name(action));
     ngx_http_api_key_call_audit(call);
     ngx_http_api_key_call_number(call, store->max_keys);
 
@@ -245,6 +251,10 @@ ngx_http_api_key_keys_add(ngx_http_api_key_call_t *call, const char *action,
         ngx_http_api_key_keys_field(call, "allow_from", &fields->allow_from);
     }
 
+    if (fields->rate.len) {
+        ngx_http_api_key_keys_field(call, "rate", &fields->rate);
+    }
+
     ngx_http_api_key_keys_metadata(call, fields->metadata);
 
     return ngx_http_api_key_call_send(call, ngx_http_api_key_keys_added);
@@ -299,7 +309,7 @@ ngx_http_api_key_keys_added(ngx_http_api_key_call_t *call,
     }
 
     (void) ngx_http_api_key_keys_record(call, 201, id, reply->elts[1],
-                                        reply->elts[2]);
+                                        reply->elts[2], NULL);
 
     if (call->code) {
         return NGX_OK;
@@ -354,6 +364,9 @@ ngx_http_api_key_keys_get(ngx_http_api_key_call_t *call)
     ngx_http_api_key_call_key(call, "key", call->id);
     ngx_http_api_key_call_command(call, "PTTL");
     ngx_http_api_key_call_key(call, "key", call->id);
+    ngx_http_api_key_call_command(call, "HGET");
+    ngx_http_api_key_call_key(call, "used", NULL);
+    ngx_http_api_key_call_arg(call, API_KEY_ID_LEN, call->id);
 
     return ngx_http_api_key_call_send(call, ngx_http_api_key_keys_got);
 }
@@ -364,7 +377,7 @@ ngx_http_api_key_keys_got(ngx_http_api_key_call_t *call,
     ngx_http_api_key_reply_t **replies)
 {
     return ngx_http_api_key_keys_record(call, 200, call->id, replies[0],
-                                        replies[1]);
+                                        replies[1], replies[2]);
 }
 
 
@@ -377,7 +390,8 @@ ngx_http_api_key_keys_change(ngx_http_api_key_call_t *call)
         return NGX_OK;
     }
 
-    ngx_http_api_key_call_write(call, call->id);
+    ngx_http_api_key_call_write(call, NGX_HTTP_API_KEY_ACTION_CHANGE,
+                                call->id);
 
     ngx_http_api_key_call_script(call, &ngx_http_api_key_script_change, 2);
     ngx_http_api_key_call_key(call, "key", call->id);
@@ -429,6 +443,10 @@ ngx_http_api_key_keys_change(ngx_http_api_key_call_t *call)
         ngx_http_api_key_keys_field(call, "allow_from", &fields.allow_from);
     }
 
+    if (fields.rate.data) {
+        ngx_http_api_key_keys_field(call, "rate", &fields.rate);
+    }
+
     ngx_http_api_key_keys_metadata(call, fields.metadata);
 
     return ngx_http_api_key_call_send(call, ngx_http_api_key_keys_changed);
@@ -447,15 +465,47 @@ ngx_http_api_key_keys_changed(ngx_http_api_key_call_t *call,
         return ngx_http_api_key_keys_refused(call, reply);
     }
 
-    return ngx_http_api_key_keys_record(call, 200, call->id, reply->elts[1],
-                                        reply->elts[2]);
+    (void) ngx_http_api_key_keys_record(call, 200, call->id, reply->elts[1],
+                                        reply->elts[2], NULL);
+
+    if (call->json == NULL) {
+        return NGX_OK;
+    }
+
+    /* the change has been made, whatever comes of this question */
+
+    call->judges = 1;
+
+    ngx_http_api_key_call_command(call, "HGET");
+    ngx_http_api_key_call_key(call, "used", NULL);
+    ngx_http_api_key_call_arg(call, API_KEY_ID_LEN, call->id);
+
+    return ngx_http_api_key_call_send(call, ngx_http_api_key_keys_used);
+}
+
+
+static ngx_int_t
+ngx_http_api_key_keys_used(ngx_http_api_key_call_t *call,
+    ngx_http_api_key_reply_t **replies)
+{
+    if (json_object_set_new(call->json, "last_used_at",
+                            ngx_http_api_key_record_used(replies ? replies[0]
+                                                                 : NULL))
+        != 0)
+    {
+        return ngx_http_api_key_call_problem(call, 500, "internal_error",
+                                             NULL);
+    }
+
+    return ngx_http_api_key_call_status(call, 200);
 }
 
 
 ngx_int_t
 ngx_http_api_key_keys_revoke(ngx_http_api_key_call_t *call)
 {
-    ngx_http_api_key_call_write(call, call->id);
+    ngx_http_api_key_call_write(call, NGX_HTTP_API_KEY_ACTION_REVOKE,
+                                call->id);
 
     ngx_http_api_key_call_script(call, &ngx_http_api_key_script_revoke, 5);
     ngx_http_api_key_call_key(call, "key", call->id);
@@ -475,7 +525,7 @@ static ngx_int_t
 ngx_http_api_key_keys_revoked(ngx_http_api_key_call_t *call,
     ngx_http_api_key_reply_t **replies)
 {
-    if (ngx_http_api_key_call_is(replies[0], "ok")) {
+    if (ngx_http_api_key_resp_is(replies[0], "ok")) {
         return ngx_http_api_key_call_status(call, 204);
     }
 
@@ -506,7 +556,8 @@ ngx_http_api_key_keys_rotate(ngx_http_api_key_call_t *call)
 
     call->data = digest;
 
-    ngx_http_api_key_call_write(call, call->id);
+    ngx_http_api_key_call_write(call, NGX_HTTP_API_KEY_ACTION_ROTATE,
+                                call->id);
 
     ngx_http_api_key_call_script(call, &ngx_http_api_key_script_rotate, 7);
     ngx_http_api_key_call_key(call, "key", call->id);
@@ -544,7 +595,7 @@ ngx_http_api_key_keys_rotate(ngx_http_api_key_call_t *call)
 static ngx_int_t
 ngx_http_api_key_keys_record(ngx_http_api_key_call_t *call, ngx_uint_t status,
     const u_char *id, ngx_http_api_key_reply_t *hash,
-    ngx_http_api_key_reply_t *ttl)
+    ngx_http_api_key_reply_t *ttl, ngx_http_api_key_reply_t *used)
 {
     ngx_int_t         rc;
     api_key_record_t  record;
@@ -561,7 +612,7 @@ ngx_http_api_key_keys_record(ngx_http_api_key_call_t *call, ngx_uint_t status,
 
     return ngx_http_api_key_call_json(call, status,
                           ngx_http_api_key_record_json(call->store, id,
-                                                       &record));
+                                                       &record, used));
 }
 
 
@@ -572,7 +623,7 @@ ngx_http_api_key_keys_done(ngx_http_api_key_reply_t *reply)
 {
     return reply->type == NGX_HTTP_API_KEY_REPLY_ARRAY
            && reply->nelts == 3
-           && ngx_http_api_key_call_is(reply->elts[0], "ok");
+           && ngx_http_api_key_resp_is(reply->elts[0], "ok");
 }
 
 
@@ -586,19 +637,19 @@ ngx_http_api_key_keys_refused(ngx_http_api_key_call_t *call,
         word = word->elts[0];
     }
 
-    if (ngx_http_api_key_call_is(word, "unknown")) {
+    if (ngx_http_api_key_resp_is(word, "unknown")) {
         return ngx_http_api_key_call_problem(call, 404, "not_found", NULL);
     }
 
-    if (ngx_http_api_key_call_is(word, "conflict")) {
+    if (ngx_http_api_key_resp_is(word, "conflict")) {
         return ngx_http_api_key_call_problem(call, 409, "conflict", NULL);
     }
 
-    if (ngx_http_api_key_call_is(word, "too_many_keys")) {
+    if (ngx_http_api_key_resp_is(word, "too_many_keys")) {
         return ngx_http_api_key_call_problem(call, 409, "too_many_keys", NULL);
     }
 
-    if (ngx_http_api_key_call_is(word, "too_long")) {
+    if (ngx_http_api_key_resp_is(word, "too_long")) {
         return ngx_http_api_key_call_problem(call, 400, "invalid_field",
                                              call->data);
     }

@@ -7,17 +7,12 @@
  */
 
 #include "ngx_http_api_key_keys.h"
+#include "ngx_http_api_key_paging.h"
 #include "ngx_http_api_key_record_json.h"
 #include "ngx_http_api_key_script.h"
 
 
-#define NGX_HTTP_API_KEY_LIST_DEFAULT  100
-#define NGX_HTTP_API_KEY_LIST_MAX      1000
-
-/* ids asked for at once: replies and pipelines stay small */
-#define NGX_HTTP_API_KEY_LIST_PART     100
-
-#define NGX_HTTP_API_KEY_LIST_DIGITS   15          /* of a score */
+#define NGX_HTTP_API_KEY_LIST_DIGITS  15           /* of a score */
 
 
 typedef struct {
@@ -34,16 +29,10 @@ typedef struct {
 } ngx_http_api_key_list_t;
 
 
-static ngx_int_t ngx_http_api_key_list_query(ngx_http_api_key_call_t *call,
-    ngx_http_api_key_list_t *list);
-static ngx_int_t ngx_http_api_key_list_limit(ngx_http_api_key_list_t *list,
-    ngx_str_t *value);
-static ngx_int_t ngx_http_api_key_list_cursor(ngx_http_api_key_list_t *list,
-    ngx_str_t *value);
-static ngx_int_t ngx_http_api_key_list_state(ngx_http_api_key_list_t *list,
-    ngx_str_t *value);
-static ngx_int_t ngx_http_api_key_list_name(ngx_http_api_key_list_t *list,
-    ngx_str_t *value);
+static ngx_int_t ngx_http_api_key_list_limit(ngx_str_t *value, void *input);
+static ngx_int_t ngx_http_api_key_list_cursor(ngx_str_t *value, void *input);
+static ngx_int_t ngx_http_api_key_list_state(ngx_str_t *value, void *input);
+static ngx_int_t ngx_http_api_key_list_name(ngx_str_t *value, void *input);
 static ngx_int_t ngx_http_api_key_list_part(ngx_http_api_key_call_t *call);
 static ngx_int_t ngx_http_api_key_list_ids(ngx_http_api_key_call_t *call,
     ngx_http_api_key_reply_t **replies);
@@ -54,6 +43,17 @@ static ngx_uint_t ngx_http_api_key_list_wanted(ngx_http_api_key_list_t *list,
     const api_key_record_t *record);
 static ngx_int_t ngx_http_api_key_list_copy(ngx_http_api_key_call_t *call,
     ngx_str_t *string, ngx_http_api_key_reply_t *reply);
+
+
+static const ngx_http_api_key_paging_parameter_t
+    ngx_http_api_key_list_parameters[] =
+{
+    { "limit", ngx_http_api_key_list_limit },
+    { "cursor", ngx_http_api_key_list_cursor },
+    { "state", ngx_http_api_key_list_state },
+    { "name", ngx_http_api_key_list_name },
+    { NULL, NULL }
+};
 
 
 ngx_int_t
@@ -68,7 +68,7 @@ ngx_http_api_key_keys_list(ngx_http_api_key_call_t *call)
     }
 
     list->ids = ngx_palloc(call->pool,
-                           NGX_HTTP_API_KEY_LIST_PART * API_KEY_ID_LEN);
+                           NGX_HTTP_API_KEY_PAGING_PART * API_KEY_ID_LEN);
     list->keys = json_array();
     call->json = json_pack("{s:o}", "keys", list->keys);
     call->data = list;
@@ -78,9 +78,12 @@ ngx_http_api_key_keys_list(ngx_http_api_key_call_t *call)
                                              NULL);
     }
 
-    list->left = NGX_HTTP_API_KEY_LIST_DEFAULT;
+    list->left = NGX_HTTP_API_KEY_PAGING_DEFAULT;
 
-    if (ngx_http_api_key_list_query(call, list) != NGX_OK) {
+    if (ngx_http_api_key_paging_query(call, ngx_http_api_key_list_parameters,
+                                    list)
+        != NGX_OK)
+    {
         return NGX_OK;
     }
 
@@ -89,72 +92,21 @@ ngx_http_api_key_keys_list(ngx_http_api_key_call_t *call)
 
 
 static ngx_int_t
-ngx_http_api_key_list_query(ngx_http_api_key_call_t *call,
-    ngx_http_api_key_list_t *list)
+ngx_http_api_key_list_limit(ngx_str_t *value, void *input)
 {
-    ngx_uint_t     i, n;
-    ngx_keyval_t  *query;
+    ngx_http_api_key_list_t  *list = input;
 
-    static const struct {
-        const char  *name;
-        ngx_int_t  (*read)(ngx_http_api_key_list_t *list, ngx_str_t *value);
-
-    } parameters[] = {
-        { "limit", ngx_http_api_key_list_limit },
-        { "cursor", ngx_http_api_key_list_cursor },
-        { "state", ngx_http_api_key_list_state },
-        { "name", ngx_http_api_key_list_name },
-        { NULL, NULL }
-    };
-
-    query = call->query.elts;
-
-    for (i = 0; i < call->query.nelts; i++) {
-        for (n = 0; parameters[n].name; n++) {
-
-            if (ngx_strlen(parameters[n].name) != query[i].key.len
-                || ngx_strncmp(parameters[n].name, query[i].key.data,
-                               query[i].key.len)
-                   != 0)
-            {
-                continue;
-            }
-
-            if (parameters[n].read(list, &query[i].value) != NGX_OK) {
-                (void) ngx_http_api_key_call_problem(call, 400,
-                                                     "invalid_field",
-                                                     parameters[n].name);
-                return NGX_DECLINED;
-            }
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_api_key_list_limit(ngx_http_api_key_list_t *list, ngx_str_t *value)
-{
-    ngx_int_t  limit;
-
-    limit = ngx_atoi(value->data, value->len);
-
-    if (limit < 1 || limit > NGX_HTTP_API_KEY_LIST_MAX) {
-        return NGX_DECLINED;
-    }
-
-    list->left = limit;
-
-    return NGX_OK;
+    return ngx_http_api_key_paging_limit(value, &list->left);
 }
 
 
 /* "SCORE-ID", as written by ngx_http_api_key_list_next() */
 
 static ngx_int_t
-ngx_http_api_key_list_cursor(ngx_http_api_key_list_t *list, ngx_str_t *value)
+ngx_http_api_key_list_cursor(ngx_str_t *value, void *input)
 {
+    ngx_http_api_key_list_t  *list = input;
+
     size_t         i, digits;
     api_key_str_t  id;
 
@@ -189,8 +141,10 @@ ngx_http_api_key_list_cursor(ngx_http_api_key_list_t *list, ngx_str_t *value)
 
 
 static ngx_int_t
-ngx_http_api_key_list_state(ngx_http_api_key_list_t *list, ngx_str_t *value)
+ngx_http_api_key_list_state(ngx_str_t *value, void *input)
 {
+    ngx_http_api_key_list_t  *list = input;
+
     ngx_uint_t  i;
 
     static const char  *states[] = { "active", "disabled", "revoked",
@@ -210,8 +164,10 @@ ngx_http_api_key_list_state(ngx_http_api_key_list_t *list, ngx_str_t *value)
 
 
 static ngx_int_t
-ngx_http_api_key_list_name(ngx_http_api_key_list_t *list, ngx_str_t *value)
+ngx_http_api_key_list_name(ngx_str_t *value, void *input)
 {
+    ngx_http_api_key_list_t  *list = input;
+
     api_key_str_t  text;
 
     text.len = value->len;
@@ -237,11 +193,12 @@ ngx_http_api_key_list_part(ngx_http_api_key_call_t *call)
     ngx_http_api_key_list_t  *list;
 
     list = call->data;
-    list->part = ngx_min(list->left, NGX_HTTP_API_KEY_LIST_PART);
+    list->part = ngx_min(list->left, NGX_HTTP_API_KEY_PAGING_PART);
 
-    ngx_http_api_key_call_script(call, &ngx_http_api_key_script_list, 2);
+    ngx_http_api_key_call_script(call, &ngx_http_api_key_script_list, 3);
     ngx_http_api_key_call_key(call, "keys", NULL);
     ngx_http_api_key_call_key(call, "live", NULL);
+    ngx_http_api_key_call_key(call, "used", NULL);
     ngx_http_api_key_call_key(call, "key:", NULL);
     ngx_http_api_key_call_number(call, list->part);
     ngx_http_api_key_call_arg(call, list->score.len, list->score.data);
@@ -265,7 +222,7 @@ ngx_http_api_key_list_ids(ngx_http_api_key_call_t *call,
 
     if (reply->type != NGX_HTTP_API_KEY_REPLY_ARRAY || reply->nelts < 3
         || reply->elts[0]->type != NGX_HTTP_API_KEY_REPLY_INTEGER
-        || reply->nelts - 3 > NGX_HTTP_API_KEY_LIST_PART)
+        || reply->nelts - 3 > NGX_HTTP_API_KEY_PAGING_PART)
     {
         return ngx_http_api_key_call_problem(call, 503, "unavailable", NULL);
     }
@@ -309,6 +266,13 @@ ngx_http_api_key_list_ids(ngx_http_api_key_call_t *call,
         return ngx_http_api_key_list_next(call);
     }
 
+    ngx_http_api_key_call_command(call, "HMGET");
+    ngx_http_api_key_call_key(call, "used", NULL);
+
+    for (i = 0; i < list->nids; i++) {
+        ngx_http_api_key_call_arg(call, API_KEY_ID_LEN, list->ids[i]);
+    }
+
     /* one bad record must not cost the whole list, so errors are judged here */
 
     call->judges = 1;
@@ -321,15 +285,24 @@ static ngx_int_t
 ngx_http_api_key_list_records(ngx_http_api_key_call_t *call,
     ngx_http_api_key_reply_t **replies)
 {
-    ngx_uint_t                i;
-    api_key_record_t          record;
-    ngx_http_api_key_list_t  *list;
+    ngx_uint_t                 i;
+    api_key_record_t           record;
+    ngx_http_api_key_list_t   *list;
+    ngx_http_api_key_reply_t  *used;
 
     call->judges = 0;
     list = call->data;
 
     if (replies == NULL) {
         return ngx_http_api_key_call_problem(call, 503, "unavailable", NULL);
+    }
+
+    used = replies[2 * list->nids];
+
+    if (used->type != NGX_HTTP_API_KEY_REPLY_ARRAY
+        || used->nelts != list->nids)
+    {
+        used = NULL;
     }
 
     for (i = 0; i < list->nids; i++) {
@@ -347,7 +320,9 @@ ngx_http_api_key_list_records(ngx_http_api_key_call_t *call,
 
         if (json_array_append_new(list->keys,
                           ngx_http_api_key_record_json(call->store,
-                                                       list->ids[i], &record))
+                                                       list->ids[i], &record,
+                                                       used ? used->elts[i]
+                                                            : NULL))
             != 0)
         {
             return ngx_http_api_key_call_problem(call, 500, "internal_error",

@@ -8,6 +8,11 @@
 #include "ngx_http_api_key_time.h"
 
 
+/* of a time before the year 10000 */
+
+#define NGX_HTTP_API_KEY_RECORD_DIGITS  11
+
+
 static json_t *ngx_http_api_key_record_string(const api_key_str_t *text);
 static json_t *ngx_http_api_key_record_list(const api_key_str_t *list);
 static json_t *ngx_http_api_key_record_id(const api_key_str_t *id);
@@ -51,13 +56,15 @@ ngx_http_api_key_record_state(const api_key_record_t *record)
         return "disabled";
     }
 
-    return record->expires_at <= ngx_time() ? "expired" : "active";
+    return (record->expires_at <= ngx_http_api_key_now()) ? "expired"
+                                                          : "active";
 }
 
 
 json_t *
 ngx_http_api_key_record_json(ngx_http_api_key_store_t *store,
-    const u_char *id, const api_key_record_t *record)
+    const u_char *id, const api_key_record_t *record,
+    ngx_http_api_key_reply_t *used)
 {
     int      failed;
     json_t  *object;
@@ -73,7 +80,8 @@ ngx_http_api_key_record_json(ngx_http_api_key_store_t *store,
     failed |= json_object_set_new(object, "created_at",
                    ngx_http_api_key_record_time(record->created_at));
     failed |= json_object_set_new(object, "expires_at",
-                   ngx_http_api_key_record_time(record->expires_at));
+                   ngx_http_api_key_record_time(
+                       api_key_record_seconds(record->expires_at)));
     failed |= json_object_set_new(object, "scopes",
                    ngx_http_api_key_record_list(&record->scopes));
     failed |= json_object_set_new(object, "allow_from",
@@ -82,7 +90,8 @@ ngx_http_api_key_record_json(ngx_http_api_key_store_t *store,
                    ngx_http_api_key_record_rate(record));
     failed |= json_object_set_new(object, "metadata",
                    ngx_http_api_key_record_metadata(record));
-    failed |= json_object_set_new(object, "last_used_at", json_null());
+    failed |= json_object_set_new(object, "last_used_at",
+                   ngx_http_api_key_record_used(used));
     failed |= json_object_set_new(object, "pepper",
                    ngx_http_api_key_record_string(&record->pepper));
     failed |= json_object_set_new(object, "replaces",
@@ -98,6 +107,23 @@ ngx_http_api_key_record_json(ngx_http_api_key_store_t *store,
     }
 
     return object;
+}
+
+
+json_t *
+ngx_http_api_key_record_used(ngx_http_api_key_reply_t *used)
+{
+    time_t  at;
+
+    if (used == NULL || used->type != NGX_HTTP_API_KEY_REPLY_STRING
+        || used->str.len > NGX_HTTP_API_KEY_RECORD_DIGITS)
+    {
+        return json_null();
+    }
+
+    at = ngx_atotm(used->str.data, used->str.len);
+
+    return at == NGX_ERROR ? json_null() : ngx_http_api_key_record_time(at);
 }
 
 

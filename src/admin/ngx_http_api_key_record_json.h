@@ -29,10 +29,19 @@ ngx_int_t ngx_http_api_key_record_read(ngx_http_api_key_store_t *store,
 const char *ngx_http_api_key_record_state(const api_key_record_t *record);
 
 
-/* The record as an object of the caller's, or NULL when out of memory. */
+/*
+ * The record as an object of the caller's, or NULL when out of memory; used
+ * is Redis' reply of when the key was last used, or NULL.
+ */
 
 json_t *ngx_http_api_key_record_json(ngx_http_api_key_store_t *store,
-    const u_char *id, const api_key_record_t *record);
+    const u_char *id, const api_key_record_t *record,
+    ngx_http_api_key_reply_t *used);
+
+
+/* That reply as last_used_at: null where it is no time. */
+
+json_t *ngx_http_api_key_record_used(ngx_http_api_key_reply_t *used);
 
 
 /* Unix seconds in RFC 3339, null for API_KEY_NEVER; NULL as above. */

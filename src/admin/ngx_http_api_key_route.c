@@ -6,10 +6,13 @@
  */
 
 #include "ngx_http_api_key_route.h"
+#include "ngx_http_api_key_audit.h"
 #include "ngx_http_api_key_flags.h"
 #include "ngx_http_api_key_health.h"
 #include "ngx_http_api_key_json.h"
 #include "ngx_http_api_key_keys.h"
+#include "ngx_http_api_key_metrics.h"
+#include "ngx_http_api_key_openapi.h"
 
 
 static ngx_uint_t ngx_http_api_key_route_match(const char *pattern,
@@ -25,8 +28,11 @@ static ngx_uint_t ngx_http_api_key_route_takes(
 
 static const ngx_http_api_key_route_t  ngx_http_api_key_routes[] = {
 
-    { NGX_HTTP_GET, "", NULL, NGX_HTTP_API_KEY_BODY_NONE,
-      NULL },
+    { NGX_HTTP_GET, "", "", NGX_HTTP_API_KEY_BODY_NONE, NULL },
+
+    { NGX_HTTP_GET, "page.css", "", NGX_HTTP_API_KEY_BODY_NONE, NULL },
+
+    { NGX_HTTP_GET, "page.js", "", NGX_HTTP_API_KEY_BODY_NONE, NULL },
 
     { NGX_HTTP_GET, "v1/keys", "limit cursor state name",
       NGX_HTTP_API_KEY_BODY_NONE, ngx_http_api_key_keys_list },
@@ -58,8 +64,17 @@ static const ngx_http_api_key_route_t  ngx_http_api_key_routes[] = {
     { NGX_HTTP_DELETE, "v1/clear", "key", NGX_HTTP_API_KEY_BODY_NONE,
       ngx_http_api_key_flags_disarm },
 
+    { NGX_HTTP_GET, "v1/audit", "limit cursor", NGX_HTTP_API_KEY_BODY_NONE,
+      ngx_http_api_key_audit_list },
+
     { NGX_HTTP_GET, "v1/health", "", NGX_HTTP_API_KEY_BODY_NONE,
       ngx_http_api_key_health },
+
+    { NGX_HTTP_GET, "openapi.json", "", NGX_HTTP_API_KEY_BODY_NONE,
+      ngx_http_api_key_openapi },
+
+    { NGX_HTTP_GET, "metrics", "", NGX_HTTP_API_KEY_BODY_NONE,
+      ngx_http_api_key_metrics },
 
     { 0, NULL, NULL, NGX_HTTP_API_KEY_BODY_NONE, NULL }
 };
