@@ -61,6 +61,9 @@ for my $header ('X-HTTP-Method-Override', 'X-HTTP-Method',
     is(call('POST', '/items/', $header => 'delete'), 'not_armed', $header);
     is(call('POST', '/items/', $header => 'GET', $header => 'DELETE'),
         'not_armed', "$header, the second one");
+    is(call('POST', '/items/', $header => "\xa0\"DELETE\";q=1"), 'not_armed',
+        "$header, among other bytes");
+    is(call('POST', '/items/', $header => 'UNDELETE'), 200, "$header, part");
 }
 
 is(call('POST', '/items/?_method=DELETE'), 'not_armed', '_method');

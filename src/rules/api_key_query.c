@@ -10,6 +10,7 @@
 static size_t api_key_query_char(const unsigned char *p,
     const unsigned char *end, unsigned *c);
 static int api_key_is_blank(unsigned char c);
+static int api_key_is_token(unsigned char c);
 
 
 int
@@ -321,9 +322,7 @@ api_key_method_in(const api_key_str_t *text, const api_key_str_t *method)
 
     for (i = 0; i + method->len <= text->len; i++) {
 
-        if (i && !api_key_is_blank(text->data[i - 1])
-            && text->data[i - 1] != ',')
-        {
+        if (i && api_key_is_token(text->data[i - 1])) {
             continue;
         }
 
@@ -336,8 +335,7 @@ api_key_method_in(const api_key_str_t *text, const api_key_str_t *method)
         }
 
         if (k == method->len
-            && (i + k == text->len || api_key_is_blank(text->data[i + k])
-                || text->data[i + k] == ','))
+            && (i + k == text->len || !api_key_is_token(text->data[i + k])))
         {
             return 1;
         }
@@ -351,4 +349,17 @@ static int
 api_key_is_blank(unsigned char c)
 {
     return c == ' ' || c == '\t';
+}
+
+
+/* what a method may be made of (RFC 9110, "tchar") */
+
+static int
+api_key_is_token(unsigned char c)
+{
+    static const char  other[] = "!#$%&'*+-.^_`|~";
+
+    return (c >= '0' && c <= '9')
+           || (api_key_lower(c) >= 'a' && api_key_lower(c) <= 'z')
+           || memchr(other, c, sizeof(other) - 1) != NULL;
 }

@@ -91,7 +91,8 @@ size_t api_key_list_masked(unsigned char *dst, const api_key_str_t *text,
 
 /*
  * Whether a method stands in text, as the override headers and the query's
- * _method have it: without case, among others separated by commas or blanks.
+ * _method have it: without case, and as a word, for who reads it may take off
+ * blanks of any kind, quotes, or what comes after a semicolon.
  */
 
 int api_key_method_in(const api_key_str_t *text, const api_key_str_t *method);
