@@ -68,6 +68,8 @@ for my $header ('X-HTTP-Method-Override', 'X-HTTP-Method',
 
 is(call('POST', '/items/?_method=DELETE'), 'not_armed', '_method');
 is(call('POST', '/items/?a&_METHOD=%44elete'), 'not_armed', 'encoded');
+is(call('POST', '/items/?_method=DELETE#x'), 'not_armed', 'before "#"');
+is(call('POST', '/items/?a#&_method=DELETE'), 'not_armed', 'behind "#"');
 is(call('POST', '/items/?_method=PUT'), 200, 'another _method');
 
 is(call('POST', '/match/all'), 'not_armed', 'match');

@@ -227,6 +227,10 @@ for my $header ('X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override')
 }
 
 $store->forget;
+refused(spelled('POST', "${REST}products/?key=K#&_method=DELETE", $key),
+    'not_armed', 'a method behind what nginx takes for the query');
+
+$store->forget;
 $r = $t->get("${REST}products/?key=$key", Host => 'other.example.com');
 is($r->status, 421, 'an unknown Host');
 is(scalar $store->requests, 0, 'an unknown Host: not at the store');

@@ -64,7 +64,8 @@ ngx_http_api_key_is_clear(ngx_http_request_t *r, ngx_array_t *rules)
 static ngx_uint_t
 ngx_http_api_key_clear_method(ngx_http_request_t *r, ngx_str_t *name)
 {
-    api_key_str_t  method, sent, query, args;
+    u_char         *p, *end;
+    api_key_str_t   method, sent, query, args, rest;
 
     method.data = name->data;
     method.len = name->len;
@@ -83,8 +84,24 @@ ngx_http_api_key_clear_method(ngx_http_request_t *r, ngx_str_t *name)
     args.data = r->args.data;
     args.len = r->args.len;
 
+    /* what is sent on has the "#", and a backend may read on behind it */
+
+    end = r->unparsed_uri.data + r->unparsed_uri.len;
+
+    for (p = r->unparsed_uri.data; p < end && *p != '?' && *p != '#'; p++) {
+        /* void */
+    }
+
+    if (p < end) {
+        p++;
+    }
+
+    rest.data = p;
+    rest.len = end - p;
+
     return ngx_http_api_key_clear_query(r, &query, &method)
-           || ngx_http_api_key_clear_query(r, &args, &method);
+           || ngx_http_api_key_clear_query(r, &args, &method)
+           || ngx_http_api_key_clear_query(r, &rest, &method);
 }
 
 
