@@ -12,6 +12,7 @@ $t->conf(<<'EOC');
     api_key_store shop { server %%REDIS%%; cache off; }
     server {
         listen 127.0.0.1:%%PORT_0%%;
+        listen 127.0.0.1:%%PORT_1%% http2;
         underscores_in_headers on;
         api_key shop;
         api_key_clear DELETE unless=^/items/[0-9]+$;
@@ -40,8 +41,12 @@ my ($other, $other_id) = $t->key(name => 'other');
 
 sub call {
     my ($method, $target, @headers) = @_;
-    my $r = $t->request($method, $target,
-        headers => ['X-API-Key' => $key, @headers]);
+    return code($t->request($method, $target,
+        headers => ['X-API-Key' => $key, @headers]));
+}
+
+sub code {
+    my ($r) = @_;
     return $r->status == 403 ? $r->json->{code} : $r->status;
 }
 
@@ -71,6 +76,29 @@ is(call('POST', '/items/?a&_METHOD=%44elete'), 'not_armed', 'encoded');
 is(call('POST', '/items/?_method=DELETE#x'), 'not_armed', 'before "#"');
 is(call('POST', '/items/?a#&_method=DELETE'), 'not_armed', 'behind "#"');
 is(call('POST', '/items/?_method=PUT'), 200, 'another _method');
+
+# a body may name what the path does not
+
+sub with_body {
+    my ($call, $method, $body, @headers) = @_;
+    return code($t->$call($method, '/items/5', body => $body,
+        headers => ['X-API-Key' => $key, @headers],
+        port => $t->port($call eq 'h2' ? 1 : 0)));
+}
+
+my @chunked = ('Transfer-Encoding' => 'chunked');
+
+is(with_body('request', 'DELETE', ''), 200, 'an empty body');
+is(with_body('request', 'DELETE', 'id='), 'not_armed', 'a DELETE with a body');
+is(with_body('request', 'DELETE', "3\r\nid=\r\n0\r\n\r\n", @chunked),
+    'not_armed', 'in chunks');
+is(with_body('h2', 'DELETE', undef), 200, 'HTTP/2, without one');
+is(with_body('h2', 'DELETE', 'id='), 'not_armed', 'HTTP/2');
+is(with_body('h2', 'DELETE', 'id=', @chunked), 'not_armed',
+    'HTTP/2, of unknown length');
+is(with_body('request', 'POST', 'id=', 'X-HTTP-Method' => 'DELETE'),
+    'not_armed', 'a POST that means DELETE');
+is(with_body('request', 'POST', 'id='), 200, 'a POST with a body');
 
 is(call('POST', '/match/all'), 'not_armed', 'match');
 is(call('POST', '/match/one'), 200, 'no match');

@@ -226,6 +226,16 @@ for my $header ('X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override')
         $header => 'DELETE'), 'not_armed', $header);
 }
 
+# The store takes the names of its route from a form or JSON before the path.
+
+for my $body ("modelname=categories&parameters=", '{"parameters":""}') {
+    $store->forget;
+    refused($t->request('DELETE', "${REST}products/$GUID?key=$key",
+        headers => [Host => $HOST, 'Content-Type' => $body =~ /^\{/
+            ? 'application/json' : 'application/x-www-form-urlencoded'],
+        body => $body), 'not_armed', "DELETE with $body");
+}
+
 $store->forget;
 refused(spelled('POST', "${REST}products/?key=K#&_method=DELETE", $key),
     'not_armed', 'a method behind what nginx takes for the query');

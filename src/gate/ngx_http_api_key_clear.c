@@ -15,7 +15,9 @@ static ngx_uint_t ngx_http_api_key_clear_header(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_api_key_clear_query(ngx_http_request_t *r,
     api_key_str_t *query, api_key_str_t *method);
 static ngx_uint_t ngx_http_api_key_clear_path(ngx_http_request_t *r,
-    ngx_http_api_key_clear_t *rule);
+    ngx_http_api_key_clear_t *rule, ngx_str_t *method);
+static ngx_uint_t ngx_http_api_key_clear_body(ngx_http_request_t *r,
+    ngx_str_t *method);
 
 
 /* headers by which a client may ask a backend to see another method */
@@ -50,7 +52,7 @@ ngx_http_api_key_is_clear(ngx_http_request_t *r, ngx_array_t *rules)
         for (n = 0; n < rule[i].methods->nelts; n++) {
 
             if (ngx_http_api_key_clear_method(r, &method[n])
-                && ngx_http_api_key_clear_path(r, &rule[i]))
+                && ngx_http_api_key_clear_path(r, &rule[i], &method[n]))
             {
                 return 1;
             }
@@ -174,7 +176,7 @@ ngx_http_api_key_clear_query(ngx_http_request_t *r, api_key_str_t *query,
 
 static ngx_uint_t
 ngx_http_api_key_clear_path(ngx_http_request_t *r,
-    ngx_http_api_key_clear_t *rule)
+    ngx_http_api_key_clear_t *rule, ngx_str_t *method)
 {
 #if (NGX_PCRE)
 
@@ -205,7 +207,9 @@ ngx_http_api_key_clear_path(ngx_http_request_t *r,
 
         /* below NGX_REGEX_NO_MATCHED are errors, such as a match limit */
 
-        if (by_raw >= 0 && by_uri >= 0) {
+        if (by_raw >= 0 && by_uri >= 0
+            && !ngx_http_api_key_clear_body(r, method))
+        {
             return 0;
         }
     }
@@ -213,4 +217,19 @@ ngx_http_api_key_clear_path(ngx_http_request_t *r,
 #endif
 
     return 1;
+}
+
+
+/*
+ * A path says what a DELETE deletes as long as there is nothing else to say
+ * it: ASP.NET MVC, for one, takes an id from a form before the path's.
+ */
+
+static ngx_uint_t
+ngx_http_api_key_clear_body(ngx_http_request_t *r, ngx_str_t *method)
+{
+    return (r->headers_in.content_length_n > 0 || r->headers_in.chunked)
+           && method->len == sizeof("DELETE") - 1
+           && ngx_strncasecmp(method->data, (u_char *) "DELETE", method->len)
+              == 0;
 }

@@ -14,8 +14,8 @@
 /*
  * Whether a request is a clear operation by one of the rules (NULL is none):
  * its method is listed, its path matches as the client sent it or as nginx
- * reads it, and one of the two is not known to be harmless.  What a regex
- * cannot judge is one.
+ * reads it, and one of the two is not known to be harmless, or it is a DELETE
+ * with a body.  What a regex cannot judge is one.
  */
 
 ngx_uint_t ngx_http_api_key_is_clear(ngx_http_request_t *r,
