@@ -59,6 +59,7 @@ struct ngx_http_api_key_redis_s {
     ngx_msec_t                       heard;
     ngx_uint_t                       failures;
     ngx_uint_t                       next_addr;
+    ngx_uint_t                       out_of_step;  /* a handler says so */
 
     ngx_resolver_ctx_t              *resolving;
     ngx_connection_t                *connection;
@@ -225,6 +226,13 @@ ngx_http_api_key_redis_send(ngx_http_api_key_redis_t *redis,
     }
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_api_key_redis_out_of_step(ngx_http_api_key_redis_t *redis)
+{
+    redis->out_of_step = 1;
 }
 
 
@@ -563,6 +571,12 @@ ngx_http_api_key_redis_fail(ngx_http_api_key_redis_t *redis,
         redis->since = ngx_time();
         redis->failures = 0;
 
+        if (kind == NGX_HTTP_API_KEY_ERROR_PROTOCOL && redis->listener
+            && redis->listener->garbled)
+        {
+            redis->listener->garbled(redis->listener->data);
+        }
+
         if (redis->listener && redis->listener->lost) {
             redis->listener->lost(redis->listener->data);
         }
@@ -641,6 +655,7 @@ ngx_http_api_key_redis_close(ngx_http_api_key_redis_t *redis)
 
     redis->out.pos = redis->out.start;
     redis->out.last = redis->out.start;
+    redis->out_of_step = 0;
 }
 
 
@@ -1019,6 +1034,12 @@ ngx_http_api_key_redis_replies(ngx_http_api_key_redis_t *redis)
 
         if (redis->connection != c) {
             /* the greeting was refused */
+            return NGX_ERROR;
+        }
+
+        if (redis->out_of_step) {
+            ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_PROTOCOL,
+                                        "a reply to another question", NULL);
             return NGX_ERROR;
         }
 

@@ -39,13 +39,16 @@ typedef struct {
  * Who wants to know how a link fares, and what comes on it unasked; any of
  * these may be NULL.  _message() returns NGX_OK when reply is a message,
  * NGX_DECLINED when it is somebody's answer, NGX_ERROR when it makes no sense:
- * the link is closed.  _leaving() is called when the worker begins to exit
- * gracefully: what is to be sent should be sent now.
+ * the link is closed.  _garbled() is called before _lost() when what came is
+ * not what was asked for: earlier replies may not have been either.  _leaving()
+ * is called when the worker begins to exit gracefully: what is to be sent
+ * should be sent now.
  */
 
 typedef struct {
     void                       (*connected)(void *data);
     void                       (*lost)(void *data);
+    void                       (*garbled)(void *data);
     ngx_int_t                  (*message)(void *data,
                                           ngx_http_api_key_reply_t *reply);
     void                       (*leaving)(void *data);
@@ -98,6 +101,14 @@ void ngx_http_api_key_redis_destroy(ngx_http_api_key_redis_t *redis);
 ngx_int_t ngx_http_api_key_redis_send(ngx_http_api_key_redis_t *redis,
     ngx_http_api_key_command_t *commands, ngx_uint_t n, ngx_uint_t flags,
     ngx_http_api_key_redis_pt handler, void *data);
+
+
+/*
+ * To be called by a handler whose reply belongs to another question: the link
+ * is closed when the handler has returned.
+ */
+
+void ngx_http_api_key_redis_out_of_step(ngx_http_api_key_redis_t *redis);
 
 
 /* When the server last said anything, as ngx_current_msec; 0 is never. */

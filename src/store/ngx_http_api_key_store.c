@@ -35,8 +35,11 @@ typedef struct {
 
 
 static void ngx_http_api_key_store_cleanup(void *data);
+static void ngx_http_api_key_store_garbled(void *data);
 static void ngx_http_api_key_store_found(void *data,
     ngx_http_api_key_reply_t **replies);
+static void ngx_http_api_key_store_misfit(ngx_http_api_key_store_t *store,
+    const u_char *id);
 static void ngx_http_api_key_store_taken(void *data,
     ngx_http_api_key_reply_t **replies);
 static void ngx_http_api_key_store_write_key(ngx_http_api_key_store_t *store,
@@ -62,6 +65,7 @@ ngx_http_api_key_store_redis(ngx_http_api_key_store_t *store)
         return NULL;
     }
 
+    store->listener.garbled = ngx_http_api_key_store_garbled;
     store->listener.leaving = ngx_http_api_key_used_leaving;
     store->listener.data = store;
 
@@ -88,6 +92,19 @@ static void
 ngx_http_api_key_store_cleanup(void *data)
 {
     ngx_http_api_key_store_close(data);
+}
+
+
+/* What was said of one key may have been said of another. */
+
+static void
+ngx_http_api_key_store_garbled(void *data)
+{
+    ngx_http_api_key_store_t  *store = data;
+
+    if (store->cache) {
+        ngx_http_api_key_cache_drop_all(store->cache);
+    }
 }
 
 
@@ -174,6 +191,16 @@ ngx_http_api_key_store_found(void *data, ngx_http_api_key_reply_t **replies)
     if (replies) {
         rc = ngx_http_api_key_store_record(question->store, question->id,
                                            replies[0], replies[1], &record);
+
+        if (rc == NGX_ABORT) {
+            ngx_http_api_key_store_misfit(question->store, question->id);
+            rc = NGX_ERROR;
+
+        } else if (ngx_memcmp(question->store->misfit, question->id,
+                              API_KEY_ID_LEN) == 0)
+        {
+            ngx_memzero(question->store->misfit, API_KEY_ID_LEN);
+        }
     }
 
     question->handler(question->data, rc, &record);
@@ -182,16 +209,37 @@ ngx_http_api_key_store_found(void *data, ngx_http_api_key_reply_t **replies)
 }
 
 
+/*
+ * Replies match by order: one that is no answer to its question shows that the
+ * order is lost.  When a new link says the same of the same key, it is Redis
+ * that holds a wrong record, and not every request for it may cost a link.
+ */
+
+static void
+ngx_http_api_key_store_misfit(ngx_http_api_key_store_t *store,
+    const u_char *id)
+{
+    if (ngx_memcmp(store->misfit, id, API_KEY_ID_LEN) == 0) {
+        return;
+    }
+
+    ngx_memcpy(store->misfit, id, API_KEY_ID_LEN);
+    ngx_http_api_key_redis_out_of_step(store->redis);
+}
+
+
 ngx_int_t
 ngx_http_api_key_store_record(ngx_http_api_key_store_t *store,
     const u_char *id, ngx_http_api_key_reply_t *hash,
     ngx_http_api_key_reply_t *ttl, api_key_record_t *record)
 {
+    ngx_int_t        rc;
     ngx_str_t        text;
     ngx_uint_t       i, n;
     const char      *reason;
     api_key_field_t  fields[NGX_HTTP_API_KEY_STORE_FIELDS];
 
+    rc = NGX_ERROR;
     ngx_str_null(&text);
 
     if (hash->type == NGX_HTTP_API_KEY_REPLY_ERROR) {
@@ -210,6 +258,7 @@ ngx_http_api_key_store_record(ngx_http_api_key_store_t *store,
         || hash->nelts % 2
         || ttl->type != NGX_HTTP_API_KEY_REPLY_INTEGER)
     {
+        rc = NGX_ABORT;
         reason = "a reply of a wrong type";
         goto failed;
     }
@@ -224,6 +273,7 @@ ngx_http_api_key_store_record(ngx_http_api_key_store_t *store,
 
     for (i = 0; i < hash->nelts; i++) {
         if (hash->elts[i]->type != NGX_HTTP_API_KEY_REPLY_STRING) {
+            rc = NGX_ABORT;
             reason = "a reply of a wrong type";
             goto failed;
         }
@@ -242,6 +292,12 @@ ngx_http_api_key_store_record(ngx_http_api_key_store_t *store,
         return NGX_OK;
     }
 
+    if (record->digest[0] != '\0'
+        && ngx_memcmp(record->digest, id, API_KEY_ID_LEN) != 0)
+    {
+        rc = NGX_ABORT;
+    }
+
 failed:
 
     ngx_http_api_key_resp_printable(&text);
@@ -250,7 +306,7 @@ failed:
                   "api key store \"%V\": key %*s cannot be trusted: %s%V",
                   &store->name, (size_t) API_KEY_ID_LEN, id, reason, &text);
 
-    return NGX_ERROR;
+    return rc;
 }
 
 

@@ -72,6 +72,8 @@ typedef struct {
     ngx_http_api_key_push_t       *push;           /* NULL: not wanted */
     ngx_http_api_key_flights_t    *flights;
     ngx_http_api_key_uses_t       *uses;
+    u_char                         misfit[API_KEY_ID_LEN];  /* whose record
+                                                    was another key's */
 
     ngx_uint_t                     defined;        /* its block was read */
     ngx_str_t                      file;           /* where it was named */
@@ -140,7 +142,7 @@ ngx_int_t ngx_http_api_key_store_clear(ngx_http_api_key_store_t *store,
 /*
  * Reads HGETALL's and PTTL's replies for id into record, whose strings then
  * point into the replies.  Returns as a lookup does, and has logged why when
- * the answer cannot be trusted.
+ * the answer cannot be trusted; NGX_ABORT when it is none to this question.
  */
 
 ngx_int_t ngx_http_api_key_store_record(ngx_http_api_key_store_t *store,
