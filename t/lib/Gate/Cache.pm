@@ -78,7 +78,8 @@ $stores
 $locations
     }
 EOC
-        connections => 8192, log => $self->{log} // "info");
+        connections => 8192, log => $self->{log} // "info",
+        main => $self->{main});
 }
 
 

@@ -9,14 +9,19 @@ package Gate::Proxy;
 #   $proxy->mode('stall');                 connected, but nothing goes through
 #   $proxy->mode('deaf');                  commands do, replies do not
 #   $proxy->mode('split');                 replies byte by byte
+#   $proxy->mode('corrupt', 0.01);         that share of their bytes is another
+#   $proxy->mode('duplicate', 0.2);        that share of them comes twice, and
+#                                          all so late that others are asked for
 #   $proxy->mode('cut');                   closes all, and each new one at once
 #   $proxy->mode('cut_after', 10);         after so many bytes of reply each
+#   $proxy->mode('reset'), ('reset_after', 10)         the same by a RST
 #   $proxy->mode('refuse');                nobody listens
 #   $proxy->drop;                          closes what is open, takes new ones
 #   $proxy->count;                         connections taken up to now
 #   $proxy->open;                          connections open now
 #
-#   $proxy->mode('delay', 0.3, 'data');    stall, deaf, delay: only this link
+#   $proxy->mode('delay', 0.3, 'data');    only on this kind of link; not cut,
+#                                          reset and refuse
 #   $proxy->inject("+OK\r\n", 'push');     says that to nginx on such links
 #
 # A mode holds from the moment the call returns, for open connections too.  A
@@ -136,7 +141,8 @@ sub loop {
             grep { !$self->is('stall', $_) } @{$self->{pairs}};
 
         # while replies wait for their time, look often
-        my $wait = (grep { @{$_->{late}} } @{$self->{pairs}}) ? 0.001 : 1;
+        my $wait = (grep { @{$_->{late}} } @{$self->{pairs}})
+            ? $self->{mode} eq 'split' ? 0.0002 : 0.001 : 1;
 
         for my $socket (IO::Select->new(@sockets)->can_read($wait)) {
             if ($socket == $self->{control}) {
@@ -187,8 +193,10 @@ sub set_mode {
     my ($self, $mode, $value, $which) = @_;
 
     @$self{qw(mode value which)} = ($mode, $value, $which);
-    $self->{pairs} = [] if $mode eq 'cut' || $mode eq 'refuse';
     $_->{replied} = 0 for @{$self->{pairs}};
+
+    my @gone = $mode =~ /^(?:cut|reset|refuse)$/ ? @{$self->{pairs}} : ();
+    $self->close_pair($_) for @gone;
 
     if ($mode eq 'refuse') {
         delete $self->{listener};
@@ -212,6 +220,7 @@ sub accept {
 
     my $client = $self->{listener}->accept or return;
     $self->{count}++;
+    return reset_at_close($client) if $self->{mode} eq 'reset';
     return if $self->{mode} eq 'cut';
 
     my $server = $self->{to} =~ /^unix:(.*)/
@@ -242,8 +251,25 @@ sub forward {
 
     return if $self->is('deaf', $pair);
 
-    my $after = $self->is('delay', $pair) ? $self->{value} : 0;
-    push @{$pair->{late}}, [time + $after, $bytes];
+    my @parts = $self->is('split', $pair) ? split(//, $bytes)
+        : $self->is('duplicate', $pair) && rand() < $self->{value}
+            ? ($bytes, $bytes)
+        : $self->is('corrupt', $pair) ? corrupted($bytes, $self->{value})
+        : $bytes;
+    my $after = $self->is('delay', $pair) ? $self->{value}
+        : $self->is('duplicate', $pair) ? 0.02 : 0;
+    push @{$pair->{late}}, map { [time + $after, $_] } @parts;
+}
+
+
+sub corrupted {
+    my ($bytes, $share) = @_;
+
+    for my $at (grep { rand() < $share } 0 .. length($bytes) - 1) {
+        substr($bytes, $at, 1) ^= chr(1 + int rand 255);
+    }
+
+    return $bytes;
 }
 
 
@@ -252,27 +278,32 @@ sub forward {
 sub due {
     my ($self) = @_;
 
-    for my $pair (@{$self->{pairs}}) {
+    my @pairs = @{$self->{pairs}};
+
+    for my $pair (@pairs) {
         next if $self->is('stall', $pair);
 
         while (@{$pair->{late}} && $pair->{late}[0][0] <= time) {
             my $bytes = (shift @{$pair->{late}})->[1];
 
-            if ($self->{mode} eq 'cut_after') {
+            my $short = $self->is('cut_after', $pair)
+                || $self->is('reset_after', $pair);
+
+            if ($short) {
                 my $left = $self->{value} - $pair->{replied};
                 $bytes = substr($bytes, 0, $left > 0 ? $left : 0);
             }
 
             $pair->{replied} += length $bytes;
-            my @parts = $self->{mode} eq 'split' ? split(//, $bytes) : $bytes;
-            write_slowly($pair->{client}, @parts);
+            write_all($pair->{client}, $bytes);
 
-            if ($self->{mode} eq 'cut_after'
-                && $pair->{replied} >= $self->{value})
-            {
+            if ($short && $pair->{replied} >= $self->{value}) {
                 $self->close_pair($pair);
                 last;
             }
+
+            # each byte has a turn of its own, to be read one by one
+            last if $self->is('split', $pair);
         }
     }
 }
@@ -280,7 +311,17 @@ sub due {
 
 sub close_pair {
     my ($self, $pair) = @_;
+
+    reset_at_close($pair->{client}) if $self->{mode} =~ /^reset/;
     $self->{pairs} = [grep { $_ != $pair } @{$self->{pairs}}];
+}
+
+
+sub reset_at_close {
+    my ($socket) = @_;
+    setsockopt($socket, Socket::SOL_SOCKET(), Socket::SO_LINGER(),
+        pack('ii', 1, 0));
+    return;
 }
 
 

@@ -1,0 +1,364 @@
+package Gate::Load;
+
+# A client that keeps asking with a known mix of keys while something else goes
+# wrong, and what must be true of its answers.
+#
+#   my $load = Gate::Load->new($t, $c, stores => ['cached', 'live'],
+#       keys => { good => [KEYS], revoked => [KEYS], ... });
+#   $load->change(good => [KEYS]);         others from now on; [] for none
+#   my @answers = $load->answers($since);  [store, kind, code, sent, got, who]
+#   $load->right;                          waits until all is as it should be
+#   $load->fault('what', sub { ... begins }, sub { ... ends }, OPTIONS);
+#
+# $c is a Gate::Cache: its locations and its workers.  For each store there are
+# four kept connections to each worker, each with one request at a time.  Kinds
+# are good (200) and others (401); fresh => ['TEXT-'] is a new unknown key each
+# time.  A code of 0 is a connection that was closed without an answer.
+#
+# fault() lets it last and tests that no answer was one that it must not be,
+# neither then nor later; that all is right within 2 s of its end; that nobody
+# was kept waiting; and that workers and their descriptors are the same.
+#
+#   seconds => 0.6      how long it lasts
+#   may => { good => [200] }            codes while it lasts and until all is
+#                       right again; else good 200, 503, others 401, 503
+#   felt => qr/^live \w+ 503/           an answer that there must have been
+#   also => sub { ... } done midway
+#   bound => 0.1        a good key is revoked midway: no request with it passes
+#                       that was sent so many seconds later
+#   right => { ... }    what is right afterwards, if it is not that
+#   slowest => 1.5      seconds for an answer
+
+use strict;
+use warnings;
+
+use IO::Select;
+use POSIX ();
+use Socket ();
+use Test::More ();
+use Time::HiRes qw(sleep);
+
+our $PER_WORKER = 4;          # connections, for each store
+our $PACE = 0.008;            # seconds between two requests of a connection
+our $CALM = 0.25;             # so long all must be right to be taken for it
+
+
+sub new {
+    my ($class, $t, $c, %opt) = @_;
+
+    socketpair(my $ours, my $theirs, Socket::AF_UNIX(), Socket::SOCK_STREAM(),
+        Socket::PF_UNSPEC()) or die "socketpair: $!\n";
+
+    my $n = $t->{load_count}++ || '';
+    my $self = bless { t => $t, c => $c, read => 0,
+        answers => [], file => $t->write("load$n.answers", ''), %opt }, $class;
+    $self->{right} = { map { $_ => $_ eq 'good' ? 200 : 401 }
+        keys %{$self->{keys}}, 'victim' };
+
+    my $pid = fork // die "fork: $!\n";
+
+    if ($pid == 0) {
+        close $ours;
+        $SIG{$_} = 'DEFAULT' for qw(INT TERM HUP);
+        $self->{control} = $theirs;
+        eval { $self->loop };
+        print STDERR "load: $@" if $@;
+        POSIX::_exit(0);
+    }
+
+    close $theirs;
+    $self->{control} = $ours;
+    $self->{pid} = $t->started($pid);
+    push @{$t->{things}}, $self;
+
+    return $self;
+}
+
+
+sub stop {
+    my ($self) = @_;
+
+    my $pid = delete $self->{pid} or return;
+    kill 'KILL', $pid;
+    waitpid($pid, 0);
+}
+
+
+# Tells the client's process, and waits until it has done so.
+
+sub order {
+    my ($self, $text) = @_;
+
+    syswrite($self->{control}, "$text\n");
+    IO::Select->new($self->{control})->can_read(10)
+        or die "the load does not answer\n";
+    sysread($self->{control}, my $answer, 10) or die "the load is gone\n";
+}
+
+
+sub change {
+    my ($self, %keys) = @_;
+    $self->order("$_ @{$keys{$_}}") for sort keys %keys;
+    %{$self->{keys}} = (%{$self->{keys}}, %keys);
+}
+
+
+sub now { Gate::Cache::now() }
+
+
+# The answers to what was sent since then.
+
+sub answers {
+    my ($self, $since) = @_;
+
+    $self->order('write');
+
+    open(my $f, '<', $self->{file}) or die "$self->{file}: $!\n";
+    seek($f, $self->{read}, 0);
+    push @{$self->{answers}}, map { [split] } <$f>;
+    $self->{read} = tell $f;
+
+    return grep { $_->[3] >= $since } @{$self->{answers}};
+}
+
+
+# Waits until there were only right answers for a while, of every kind and on
+# each connection.  Returns when the last other one was asked for, in seconds since then;
+# dies when that takes too long.
+
+sub right {
+    my ($self, $since, %opt) = @_;
+
+    $since //= $self->now;
+    my $right = { %{$self->{right}}, %{$opt{right} // {}} };
+    my $kinds = grep { @$_ } values %{$self->{keys}};
+    my (@wrong, $last);
+
+    return $last - $since if $self->{t}->until(sub {
+        my @answers = $self->answers($since);
+        my $calm = $self->now - $CALM;
+
+        @wrong = grep { $_->[2] != $right->{$_->[1]} } @answers;
+        ($last) = sort { $b <=> $a } $since, map { $_->[3] } @wrong;
+
+        my %seen = map { ("@$_[1, 5]" => 1) }
+            grep { $_->[3] > $last } @answers;
+
+        $last <= $calm && keys %seen == $kinds * $self->connections
+    }, $opt{seconds} // 8);
+
+    die 'all is not right: ', counts(@wrong), "\n";
+}
+
+
+sub connections {
+    my ($self) = @_;
+    return @{$self->{stores}} * $self->{c}->pids * $PER_WORKER;
+}
+
+
+# "live good 200: 17, ..."
+
+sub counts {
+    my %n;
+    $n{"@$_[0 .. 2]"}++ for @_;
+    return join ', ', map { "$_: $n{$_}" } sort keys %n;
+}
+
+
+sub fault {
+    my ($self, $what, $begins, $ends, %opt) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $t = $self->{t};
+    my $length = $opt{seconds} // 0.6;
+    my ($victim, $id, $revoked);
+
+    if (defined $opt{bound}) {
+        ($victim, $id) = $t->key;
+        $self->change(victim => [$victim]);
+        $self->right(undef, right => { victim => 200 });
+    }
+
+    my $begin = $self->now;
+    $begins->();
+    my $began = $self->now;
+    sleep $length / 2;
+
+    if ($victim) {
+        $t->redis->cmd('HSET', "shop:key:$id", 'state', 'revoked');
+        $revoked = $self->now;
+    }
+
+    $opt{also}->() if $opt{also};
+    my $left = $began + $length - $self->now;
+    sleep $left if $left > 0;
+
+    $ends->();
+    my $end = $self->now;
+    my $last = eval { $self->right($end, right => $opt{right}) };
+    my $error = $@;
+
+    my @answers = $self->answers($begin);
+    my $may = { (map { $_ => [401, 503] } keys %{$self->{right}}),
+        good => [200, 503], victim => [200, 401, 503], %{$opt{may} // {}} };
+
+    Test::More::is(counts(grep { my $a = $_;
+        !grep { $a->[2] == $_ } @{$may->{$a->[1]}} } @answers), '',
+        "$what: no answer that must not be");
+
+    if (my $felt = $opt{felt}) {
+        Test::More::ok(scalar(grep { "@$_[0 .. 2]" =~ $felt
+            && $_->[3] < $end } @answers), 'it was felt');
+    }
+
+    if ($victim) {
+        my ($passed) = sort { $b <=> $a } map { $_->[3] - $revoked }
+            grep { $_->[1] eq 'victim' && $_->[2] == 200 } @answers;
+        Test::More::cmp_ok($passed // 0, '<', $opt{bound},
+            'a key revoked meanwhile is dead');
+        $self->change(victim => []);
+    }
+
+    Test::More::note(counts(@answers));
+
+    my ($slowest) = sort { $b <=> $a } map { $_->[4] - $_->[3] } @answers;
+    Test::More::cmp_ok($slowest, '<', $opt{slowest} // 1.5,
+        'nobody is kept waiting');
+    Test::More::ok(!$error && $last < 2, 'all is right within 2 s')
+        or Test::More::diag($error || "after $last s");
+
+    $self->same($what);
+    $self->{answers} = [];
+}
+
+
+# Notes the workers and their descriptors, or tests that they are the same.
+
+sub same {
+    my ($self, $what) = @_;
+
+    my $t = $self->{t};
+    my $state = sub {
+        join ', ', map { "$_: " . ($t->descriptors($_) // 'gone') }
+            $t->workers;
+    };
+
+    return $self->{state} = $state->() unless $what;
+
+    $t->until(sub { $state->() eq $self->{state} }, 5);
+    Test::More::is($state->(), $self->{state},
+        'the same workers, and as many descriptors of each');
+}
+
+
+# from here on: the client's own process
+
+sub loop {
+    my ($self) = @_;
+
+    open($self->{out}, '>>', $self->{file}) or die "$self->{file}: $!\n";
+    $self->open_all;
+    my $turn = $self->now;
+
+    while (1) {
+        if ($self->now >= $turn) {
+            $self->ask($_) for grep { !$_->{sent} } @{$self->{connections}};
+            $turn = $self->now + $PACE;
+        }
+
+        my $wait = $turn - $self->now;
+        my $select = IO::Select->new($self->{control},
+            map { $_->{socket} } @{$self->{connections}});
+
+        for my $socket ($select->can_read($wait > 0 ? $wait : 0)) {
+            my ($one) = grep { $_->{socket} == $socket }
+                @{$self->{connections}};
+            $one ? $self->take($one) : $self->command;
+        }
+    }
+}
+
+
+sub command {
+    my ($self) = @_;
+
+    sysread($self->{control}, my $text, 65536) or POSIX::_exit(0);
+    my ($kind, @keys) = split ' ', $text;
+
+    $kind eq 'write' ? $self->{out}->flush : ($self->{keys}{$kind} = \@keys);
+    syswrite($self->{control}, "ok\n");
+}
+
+
+sub open_all {
+    my ($self) = @_;
+
+    for my $store (@{$self->{stores}}) {
+        my %left = map { $_ => $PER_WORKER } $self->{c}->pids;
+
+        while (grep { $_ } values %left) {
+            my $one = $self->connect({ store => $store });
+            next unless $left{$one->{worker}};
+            $left{$one->{worker}}--;
+            $one->{who} = $one->{turn} = push @{$self->{connections}}, $one;
+        }
+    }
+}
+
+
+sub connect {
+    my ($self, $one) = @_;
+
+    my $c = $self->{t}->connect;
+    $c->request('GET', '/pid');
+    @$one{qw(worker socket in sent)} = ($c->response->body, $c->socket, '', 0);
+
+    return $one;
+}
+
+
+# Each connection asks with one kind after the other.
+
+sub ask {
+    my ($self, $one) = @_;
+
+    my $keys = $self->{keys};
+    my @kinds = grep { @{$keys->{$_}} } sort keys %$keys;
+    my $kind = $kinds[$one->{turn}++ % @kinds];
+    my $key = $keys->{$kind}[rand @{$keys->{$kind}}];
+    $key .= rand if $kind eq 'fresh';
+
+    $one->{kind} = $kind;
+    $one->{sent} = $self->now;
+    syswrite($one->{socket}, "GET /$one->{store}/ HTTP/1.1\r\n"
+        . "Host: localhost\r\nX-API-Key: $key\r\n\r\n");
+}
+
+
+sub take {
+    my ($self, $one) = @_;
+
+    unless (sysread($one->{socket}, $one->{in}, 65536, length $one->{in})) {
+        $self->note($one, 0) if $one->{sent};
+        $self->connect($one);
+        return;
+    }
+
+    my ($code, $length) = $one->{in}
+        =~ /^HTTP\S+ (\d+).*?^content-length: (\d+).*?\r\n\r\n/msi or return;
+    return if length($one->{in}) < $+[0] + $length;
+
+    $self->note($one, $code);
+    @$one{qw(in sent)} = ('', 0);
+}
+
+
+sub note {
+    my ($self, $one, $code) = @_;
+    print {$self->{out}} join(' ', @$one{qw(store kind)}, $code, $one->{sent},
+        $self->now, $one->{who}), "\n";
+}
+
+
+1;
