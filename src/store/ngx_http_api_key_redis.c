@@ -476,6 +476,7 @@ ngx_http_api_key_redis_connected(ngx_http_api_key_redis_t *redis)
 static void
 ngx_http_api_key_redis_greeted(void *data, ngx_http_api_key_reply_t **replies)
 {
+    ngx_str_t                 *error;
     ngx_uint_t                 i, n;
     ngx_http_api_key_redis_t  *redis = data;
 
@@ -489,9 +490,18 @@ ngx_http_api_key_redis_greeted(void *data, ngx_http_api_key_reply_t **replies)
     for (i = 0; i < n; i++) {
 
         if (replies[i]->type == NGX_HTTP_API_KEY_REPLY_ERROR) {
+            error = &replies[i]->str;
+
+            /* a Redis that cannot save says so to PING, and answers reads */
+
+            if (i == n - 1 && error->len > 8
+                && ngx_strncmp(error->data, "MISCONF ", 8) == 0)
+            {
+                continue;
+            }
+
             ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_REFUSED,
-                                        "the greeting was refused",
-                                        &replies[i]->str);
+                                        "the greeting was refused", error);
             return;
         }
 
