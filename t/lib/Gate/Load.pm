@@ -24,8 +24,8 @@ package Gate::Load;
 #                       right again; else good 200, 503, others 401, 503
 #   felt => qr/^live \w+ 503/           an answer that there must have been
 #   also => sub { ... } done midway
-#   bound => 0.1        a good key is revoked midway: no request with it passes
-#                       that was sent so many seconds later
+#   bound => 0.1        a good key is revoked as soon as it has begun: no
+#                       request with it passes that is sent so much later
 #   right => { ... }    what is right afterwards, if it is not that
 #   slowest => 1.5      seconds for an answer
 
@@ -183,13 +183,14 @@ sub fault {
     my $begin = $self->now;
     $begins->();
     my $began = $self->now;
-    sleep $length / 2;
 
     if ($victim) {
+        sleep 0.02;
         $t->redis->cmd('HSET', "shop:key:$id", 'state', 'revoked');
         $revoked = $self->now;
     }
 
+    sleep $length / 2;
     $opt{also}->() if $opt{also};
     my $left = $began + $length - $self->now;
     sleep $left if $left > 0;
