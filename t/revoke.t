@@ -135,7 +135,7 @@ for my $case (
     $proxy->mode('delay', 0.3, 'data');
     my $asked = $c->lookups;
     $c->send($c->{to}[0], $key, store => 'slow');
-    $t->until(sub { $c->lookups > $asked });        # Redis has answered it
+    $t->until(sub { $c->lookups > $asked && $proxy->held });   # answered
     $change->($id);
     $c->send($one, $key, store => 'slow');          # gets on, perhaps
     select undef, undef, undef, 0.02;
@@ -162,7 +162,7 @@ for my $case (
     $proxy->mode('delay', 0.3);
     my $asked = $c->lookups;
     $c->send($c->{to}[0], $key, store => 'deaf');
-    $t->until(sub { $c->lookups > $asked });
+    $t->until(sub { $c->lookups > $asked && $proxy->held });
     $proxy->mode('pass');
 
     my $r = $c->admin('DELETE', "v1/keys/$id", undef, store => 'deaf',

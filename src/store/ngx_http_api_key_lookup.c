@@ -5,7 +5,10 @@
  * who wants to know the same gets on.  When it comes back and its key has
  * changed meanwhile, its answer is not kept, and not believed either: whoever
  * got on later than the change must not see what was before it.  So it is sent
- * again.
+ * again.  A key that changes all the time, as it seems when each of many
+ * workers hears of one change, must not keep them waiting: in the end those who
+ * were there when the question was sent take the answer to it, and it is asked
+ * once more for the others.
  */
 
 #include "ngx_http_api_key_lookup.h"
@@ -26,6 +29,7 @@ typedef struct {
 typedef struct {
     ngx_queue_t                    queue;     /* in its bucket */
     ngx_queue_t                    passengers;
+    ngx_queue_t                   *last;      /* aboard when it was sent */
     ngx_http_api_key_store_t      *store;
     api_key_stamp_t                stamp;
     ngx_uint_t                     tries;
@@ -50,6 +54,8 @@ static ngx_http_api_key_flight_t *ngx_http_api_key_flight_find(
     ngx_queue_t *bucket, const u_char *id);
 static ngx_int_t ngx_http_api_key_flight_send(
     ngx_http_api_key_flight_t *flight);
+static void ngx_http_api_key_flight_leave(ngx_queue_t *passengers,
+    ngx_int_t rc, api_key_record_t *record);
 static void ngx_http_api_key_flight_landed(void *data, ngx_int_t rc,
     api_key_record_t *record);
 static ngx_int_t ngx_http_api_key_flight_keep(
@@ -354,6 +360,7 @@ ngx_http_api_key_flight_send(ngx_http_api_key_flight_t *flight)
     }
 
     flight->tries++;
+    flight->last = ngx_queue_last(&flight->passengers);
 
     return ngx_http_api_key_store_ask(store, flight->id, flags,
                                       ngx_http_api_key_flight_landed, flight);
@@ -364,34 +371,65 @@ static void
 ngx_http_api_key_flight_landed(void *data, ngx_int_t rc,
     api_key_record_t *record)
 {
-    ngx_queue_t                   *q;
-    ngx_http_api_key_flight_t     *flight = data;
-    ngx_http_api_key_passenger_t  *passenger;
+    ngx_queue_t                 late;
+    ngx_http_api_key_flight_t  *flight = data;
+
+    ngx_queue_init(&late);
 
     if ((rc == NGX_OK || rc == NGX_DECLINED)
         && ngx_http_api_key_flight_keep(flight, rc, record) != NGX_OK)
     {
-        if (flight->tries < NGX_HTTP_API_KEY_TRIES
-            && ngx_http_api_key_flight_send(flight) == NGX_OK)
-        {
-            return;
-        }
+        if (flight->tries < NGX_HTTP_API_KEY_TRIES) {
 
-        rc = NGX_ABORT;
+            if (ngx_http_api_key_flight_send(flight) == NGX_OK) {
+                return;
+            }
+
+            rc = NGX_ABORT;
+
+        } else if (flight->last != ngx_queue_last(&flight->passengers)) {
+            ngx_queue_split(&flight->passengers, ngx_queue_next(flight->last),
+                            &late);
+        }
     }
 
     ngx_queue_remove(&flight->queue);
 
-    while (!ngx_queue_empty(&flight->passengers)) {
-        q = ngx_queue_head(&flight->passengers);
+    ngx_http_api_key_flight_leave(&flight->passengers, rc, record);
+
+    if (!ngx_queue_empty(&late)) {
+        ngx_queue_add(&flight->passengers, &late);
+        flight->tries = 0;
+
+        if (ngx_http_api_key_flight_send(flight) == NGX_OK) {
+            ngx_queue_insert_tail(ngx_http_api_key_flights(flight->store,
+                                                           flight->id),
+                                  &flight->queue);
+            return;
+        }
+
+        ngx_http_api_key_flight_leave(&flight->passengers, NGX_ABORT, NULL);
+    }
+
+    ngx_free(flight);
+}
+
+
+static void
+ngx_http_api_key_flight_leave(ngx_queue_t *passengers, ngx_int_t rc,
+    api_key_record_t *record)
+{
+    ngx_queue_t                   *q;
+    ngx_http_api_key_passenger_t  *passenger;
+
+    while (!ngx_queue_empty(passengers)) {
+        q = ngx_queue_head(passengers);
         ngx_queue_remove(q);
 
         passenger = ngx_queue_data(q, ngx_http_api_key_passenger_t, queue);
         passenger->handler(passenger->data, rc, record);
         ngx_free(passenger);
     }
-
-    ngx_free(flight);
 }
 
 

@@ -8,6 +8,8 @@ package Gate::Load;
 #   $load->change(good => [KEYS]);         others from now on; [] for none
 #   my @answers = $load->answers($since);  [store, kind, code, sent, got, who]
 #   $load->right;                          waits until all is as it should be
+#   $load->same                            notes workers and descriptors
+#   $load->memory($pid)                    KiB of a process that are in memory
 #   $load->fault('what', sub { ... begins }, sub { ... ends }, OPTIONS);
 #
 # $c is a Gate::Cache: its locations and its workers.  For each store there are
@@ -123,8 +125,8 @@ sub answers {
 
 
 # Waits until there were only right answers for a while, of every kind and on
-# each connection.  Returns when the last other one was asked for, in seconds since then;
-# dies when that takes too long.
+# each connection.  Returns when the last other one was asked for, in seconds
+# since then; dies when that takes too long.
 
 sub right {
     my ($self, $since, %opt) = @_;
@@ -200,7 +202,9 @@ sub fault {
     my $last = eval { $self->right($end, right => $opt{right}) };
     my $error = $@;
 
-    my @answers = $self->answers($begin);
+    # those too that were asked for just before
+
+    my @answers = grep { $_->[4] >= $begin } $self->answers(0);
     my $may = { (map { $_ => [401, 503] } keys %{$self->{right}}),
         good => [200, 503], victim => [200, 401, 503], %{$opt{may} // {}} };
 
@@ -250,6 +254,15 @@ sub same {
     $t->until(sub { $state->() eq $self->{state} }, 5);
     Test::More::is($state->(), $self->{state},
         'the same workers, and as many descriptors of each');
+}
+
+
+# How much of a process is in memory, in KiB.
+
+sub memory {
+    my ($self, $pid) = @_;
+    my ($pages) = (split ' ', $self->{t}->read("/proc/$pid/statm"))[1];
+    return $pages * POSIX::sysconf(POSIX::_SC_PAGESIZE()) / 1024;
 }
 
 

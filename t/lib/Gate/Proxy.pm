@@ -19,6 +19,7 @@ package Gate::Proxy;
 #   $proxy->drop;                          closes what is open, takes new ones
 #   $proxy->count;                         connections taken up to now
 #   $proxy->open;                          connections open now
+#   $proxy->held;                          replies that wait for their time
 #
 #   $proxy->mode('delay', 0.3, 'data');    only on this kind of link; not cut,
 #                                          reset and refuse
@@ -116,6 +117,7 @@ sub inject { $_[0]->ask(join ' ', 'inject', unpack('H*', $_[1]), $_[2]) }
 sub drop { $_[0]->ask('drop') }
 sub count { $_[0]->ask('count') }
 sub open { $_[0]->ask('open') }
+sub held { $_[0]->ask('held') }
 
 
 # from here on: the proxy's own process
@@ -173,6 +175,9 @@ sub command {
 
     } elsif ($word eq 'open') {
         $answer = @{$self->{pairs}};
+
+    } elsif ($word eq 'held') {
+        $answer = map { @{$_->{late}} } @{$self->{pairs}};
 
     } elsif ($word eq 'drop') {
         $self->{pairs} = [];
