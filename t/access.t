@@ -1,7 +1,9 @@
 # Guards: who gets in.  Each source and each verdict of the gate, what a
 # refusal looks like, and that nothing a client sends makes a 5xx or tells one
 # kind of bad key from another.  Seen red with the digest compare inverted, the
-# expiry check dropped and the ambiguity check dropped.
+# expiry check dropped and the ambiguity check dropped, with the end of the
+# digest not compared, with an empty header taken for a key, and with a redirect
+# that counts as judged.
 
 use Gate;
 use Digest::SHA qw(sha256_hex);
@@ -47,6 +49,11 @@ $t->conf(<<'EOC');
         location /observe/ {
             api_key shop; api_key_observe on;
             api_key_clear DELETE;
+            proxy_pass http://%%BACKEND%%;
+        }
+        location /outer/ { api_key shop; try_files /nothing /inner/; }
+        location /inner/ {
+            api_key off; api_key_clear DELETE;
             proxy_pass http://%%BACKEND%%;
         }
         location /limit/ {
@@ -123,6 +130,15 @@ for my $bad (sort keys %words) {
     like($t->read('k.log'), qr/^$want invalid/m, 'the log has the reason');
 }
 
+# an id is a part of the digest only
+
+my ($forged, $forged_id) = $t->key(name => 'forged');
+my $digest = sha256_hex($forged);
+my $last = substr($digest, -1) eq '0' ? '1' : '0';
+$redis->cmd('HSET', "shop:key:$forged_id", 'digest',
+    substr($digest, 0, 63) . $last);
+is(status('/', h($forged)), 401, 'the digest counts to its last digit');
+
 is(scalar keys %seen, 1, 'no bad key looks different from another');
 $t->get('/all/', Authorization => 'Bearer');
 $t->until(sub { $t->read('k.log') =~ /malformed invalid.*\n\z/ }, 5);
@@ -130,6 +146,9 @@ like($t->read('k.log'), qr/malformed invalid.*\n\z/, 'Bearer and no more');
 
 my $r = $t->get('/');
 is($r->json->{code}, 'missing', 'no key is missing');
+is($t->get('/', h(''))->json->{code}, 'missing', 'nor is an empty header one');
+is(status('/all/', h(''), Cookie => "key=$key"), 200,
+    'which does not stand against another');
 is($r->header('www-authenticate'), 'ApiKey realm="shop"', 'the challenge');
 is($t->get('/all/')->header('www-authenticate'), 'Bearer realm="shop"',
     'is Bearer where that is a source');
@@ -189,6 +208,11 @@ is(($backend->requests)[-1]->header('x-api-key'), $gone, 'goes as it came');
 is(status('/observe/', h($key)), 200, 'a good key');
 is(($backend->requests)[-1]->header('x-api-key'), undef, 'is removed');
 is($t->delete('/observe/', h($key))->status, 403, 'a clear is refused');
+
+# an internal redirect
+
+is(status('/outer/', h($key)), 200, 'a redirect to a guard');
+is($t->delete('/outer/', h($key))->status, 403, 'is judged by it');
 
 # limit_except
 
