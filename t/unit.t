@@ -4,6 +4,8 @@
 #
 # The unit tests of src/rules: compiles them with the sanitizers, where these
 # work, and relays what each of t/unit/*.c prints.  CC and CFLAGS are heeded.
+#
+#   TEST_UNIT=cache    only those whose names begin so
 
 use warnings;
 use strict;
@@ -17,6 +19,7 @@ use Test::More;
 my $root = dirname(dirname(abs_path(__FILE__)));
 my $dir = tempdir('api_key_unit_XXXXXX', TMPDIR => 1, CLEANUP => 1);
 
+my $only = $ENV{TEST_UNIT} // '';
 my $cc = $ENV{CC} || 'cc';
 my @flags = (qw(-std=c11 -O1 -g -Wall -Wextra -Werror -Wno-unused-parameter),
     "-I$root/src/rules", split ' ', $ENV{CFLAGS} || '');
@@ -39,6 +42,8 @@ for my $source (bsd_glob "$root/src/rules/*.c") {
 
 for my $source (bsd_glob "$root/t/unit/*.c") {
     my $name = basename($source, '.c');
+
+    next if $name !~ /^\Q$only\E/;
 
     subtest $name => sub {
         my @command = ($cc, @flags, '-o', "$dir/$name", $source, $library,
