@@ -1,6 +1,6 @@
 # Guards: a clear operation needs a good key and an armed flag, both asked of
 # Redis at that moment.  Seen red with `unless` matched on $uri alone, the TTL
-# of the flag ignored and the use not taken.
+# of the flag ignored, the use not taken, and `match` wanted of both paths.
 
 use Gate;
 
@@ -101,6 +101,8 @@ is(with_body('request', 'POST', 'id=', 'X-HTTP-Method' => 'DELETE'),
 is(with_body('request', 'POST', 'id='), 200, 'a POST with a body');
 
 is(call('POST', '/match/all'), 'not_armed', 'match');
+is(call('POST', '/match/al%6c'), 'not_armed', 'match of the decoded path');
+is(call('POST', '/match/one#/all'), 'not_armed', 'match of the raw path');
 is(call('POST', '/match/one'), 200, 'no match');
 is(call('DELETE', '/match/all'), 200, 'off drops what is inherited');
 is(call('PURGEALL', '/more/'), 'not_armed', 'a rule of its own');
