@@ -1,6 +1,7 @@
 # Guards: the link to Redis.  Never blocking, bounded in time, 503 for whatever
 # cannot be trusted and never 200 or 401, and back within 2 s.  Seen red with a
-# short reply taken as "not found" and with the retry of reads left out.
+# short reply taken as "not found", with the retry of reads left out and with
+# the replies to the greeting not looked at.
 
 use Gate;
 use IO::Socket::IP;
@@ -20,9 +21,11 @@ $t->conf(<<"EOC");
     access_log %%TESTDIR%%/k.log k;
     api_key_store shop { server $address; cache off; }
     api_key_store unix { server %%REDIS_SOCKET%%; prefix shop:; cache off; }
+    api_key_store far { server $address; database 99; prefix shop:; cache off; }
     api_key_store six { server $six_address; prefix shop:; cache off; }
     server {
         listen 127.0.0.1:%%PORT_0%%;
+        location /far/ { api_key far; root %%TESTDIR%%; }
         location /six/ { api_key six; root %%TESTDIR%%; }
         location / { api_key shop; root %%TESTDIR%%; }
         location /unix/ { api_key unix; root %%TESTDIR%%; }
@@ -42,6 +45,9 @@ sub status { get(@_)->status }
 
 is(status(), 200, 'by TCP');
 is($t->get('/unix/', 'X-API-Key' => $unix)->status, 404, 'by a unix socket');
+
+is($t->get('/far/', 'X-API-Key' => $key)->status, 503,
+    'a database that is refused is not database 0');
 
 SKIP: {
     skip 'no IPv6 here', 1 unless $v6;
