@@ -50,6 +50,27 @@ sub code {
     return $r->status == 403 ? $r->json->{code} : $r->status;
 }
 
+# the key may change between the gate's question and the script's
+
+my $script = $t->read("$Gate::ROOT/src/store/lua/clear.lua");
+my ($late, $late_id) = $t->key(name => 'late', state => 'disabled');
+my $digest = $redis->cmd('HGET', "shop:key:$late_id", 'digest');
+$t->arm(60);
+
+sub script {
+    return $redis->cmd('EVAL', $script, 5, "shop:key:$late_id",
+        "shop:armed:$late_id", 'shop:armed', 'shop:audit', 'shop:armed-keys',
+        $late_id, $_[0], '127.0.0.1', 'r', 'look');
+}
+
+is(script($digest), 'disabled', 'the script itself looks at the state');
+$redis->cmd('HSET', "shop:key:$late_id", 'state', 'active');
+is(script($digest), 'ok', 'a good key');
+is(script($digest =~ tr/0-9a-f/1-9a-f0/r), 'unknown', 'at the digest');
+$redis->cmd('HSET', "shop:key:$late_id", 'expires_at', time - 10);
+is(script($digest), 'expired', 'and at the end');
+$t->disarm;
+
 is(call('DELETE', '/items/5'), 200, 'a single delete');
 is(call('GET', '/items/'), 200, 'another method');
 
