@@ -1,0 +1,32 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_api_key_module authors
+#
+# The fuzz targets once over their seeds and over each input that ever made
+# one fail.
+
+use warnings;
+use strict;
+
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
+use Test::More;
+
+my $root = dirname(dirname(abs_path(__FILE__)));
+
+plan(skip_all => 'no libFuzzer here, and only root can install it')
+    if $> && !glob '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer*';
+
+my @output = `$root/scripts/fuzz 0`;
+my $status = $?;
+my @targets = glob "$root/t/fuzz/*.c";
+
+for (@output) {
+    chomp;
+    like($_, qr/: \d+ inputs, ok$/, $_);
+}
+
+is(@output, @targets, 'as many results as targets');
+is($status, 0, 'exit status');
+
+done_testing();
