@@ -17,6 +17,7 @@ NODE_PACKAGES="nodejs npm"
 BROWSER_PACKAGES="chromium"
 LINT_PACKAGES="cppcheck clang-tidy"
 BENCH_PACKAGES="haproxy strace valgrind"
+FUZZ_PACKAGES="clang libclang-rt-dev"
 
 # Services that Debian starts when their package is installed
 SERVICES="nginx redis-server valkey-server haproxy prometheus"
@@ -33,7 +34,7 @@ die() {
 }
 
 
-# need build|test|browser|lint|bench...: installs what is missing for these jobs
+# need build|test|browser|lint|bench|fuzz...: installs what is missing for these jobs
 
 need() {
     local job missing=() packages=
@@ -54,6 +55,7 @@ need() {
         browser) packages+=" $BROWSER_PACKAGES" ;;
         lint) packages+=" $LINT_PACKAGES" ;;
         bench) packages+=" $BENCH_PACKAGES" ;;
+        fuzz) packages+=" $FUZZ_PACKAGES" ;;
         esac
     done
 
