@@ -3,7 +3,7 @@
  *
  * Guards the reading of what Redis sends: any split of the bytes gives the
  * same replies as the whole, and what is taken in is within its bounds.  Each
- * piece of nginx's pool, whose source no package has, is a block of its own.
+ * piece of nginx's pool, of which nginx-dev has headers only, is a block here.
  */
 
 #include "ngx_http_api_key_resp.h"
