@@ -1856,19 +1856,29 @@ const trail = new List('entries', {
 
 /* what calls what */
 
-/* calls f once nothing has happened for so long */
+/* calls f once nothing has happened for so long, unless it is cancelled */
 
 function later(f, ms) {
     let timer = null;
 
-    return () => {
+    const soon = () => {
         clearTimeout(timer);
         timer = setTimeout(f, ms);
     };
+
+    soon.cancel = () => clearTimeout(timer);
+
+    return soon;
 }
 
 
+const typed = later(filtered, 250);
+
+
 function filtered() {
+    /* or the list would go back to its first page by and by */
+    typed.cancel();
+
     if (session && session.open) {
         keys.page = 0;
         keys.load();
@@ -1916,7 +1926,7 @@ function start() {
     on('create', 'click', () => openForm('create', null));
     on('import', 'click', () => openForm('import', null));
     on('refresh', 'click', () => keys.load());
-    on('search', 'input', later(filtered, 250));
+    on('search', 'input', typed);
     on('state', 'change', filtered);
     on('filters', 'submit', event => {
         event.preventDefault();
