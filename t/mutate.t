@@ -1,7 +1,6 @@
 # Guards scripts/mutate: each mutant of t/mutants still applies, as one whose
 # text is gone tests nothing; and a list with a mistake in it is refused.
-#
-# Seen red with a line of src/ changed that a mutant names.
+# Seen red when a fix had changed a line of src/ that a mutant names.
 
 use Gate;
 
