@@ -2,7 +2,7 @@
 # installed.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-BUILD=$ROOT/build
+BUILD=${BUILD_DIR:-$ROOT/build}
 unset NGINX                        # nginx would take it for sockets to inherit
 NGINX_BIN=${NGINX_BIN:-$(PATH=$PATH:/usr/sbin:/usr/local/sbin type -P nginx || true)}
 
@@ -16,8 +16,9 @@ TEST_PACKAGES="redis-server perl curl nghttp2-client python3-minimal procps
 NODE_PACKAGES="nodejs npm"
 BROWSER_PACKAGES="chromium"
 LINT_PACKAGES="cppcheck clang-tidy"
-BENCH_PACKAGES="haproxy strace valgrind"
+SOURCE_PACKAGES="dpkg-dev"
 FUZZ_PACKAGES="clang libclang-rt-dev"
+BENCH_PACKAGES="haproxy strace valgrind"
 
 # Services that Debian starts when their package is installed
 SERVICES="nginx redis-server valkey-server haproxy prometheus"
@@ -34,7 +35,8 @@ die() {
 }
 
 
-# need build|test|browser|lint|bench|fuzz...: installs what is missing for these jobs
+# need build|test|browser|lint|source|fuzz|bench...: installs what is missing
+# for these jobs
 
 need() {
     local job missing=() packages=
@@ -55,6 +57,7 @@ need() {
         browser) packages+=" $BROWSER_PACKAGES" ;;
         lint) packages+=" $LINT_PACKAGES" ;;
         bench) packages+=" $BENCH_PACKAGES" ;;
+        source) packages+=" $SOURCE_PACKAGES" ;;
         fuzz) packages+=" $FUZZ_PACKAGES" ;;
         esac
     done

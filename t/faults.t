@@ -109,7 +109,7 @@ $redis->cmd('DEL', "shop:key:$id");
 $c->ask($key, store => 'live');
 $proxy->mode('delay', 0.2, 'data');
 $c->send($c->{to}[0], $key, store => 'cached');
-sleep 0.05;
+$t->until(sub { $proxy->held });
 $proxy->inject("*0\r\n:-2\r\n", 'data');
 is($c->{to}[0]->response->status, 401, 'a reply to another question');
 $proxy->mode('pass');
