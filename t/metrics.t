@@ -212,7 +212,13 @@ ok($t->until(sub { n(numbers(), 'redis_up', server => $t->expand('%%REDIS%%'))
     eq '0' }), 'down');
 $t->get('/', 'X-API-Key' => $good) for 1 .. 5;
 $t->get('/', 'X-API-Key' => 'never-heard-of-this-one');
-$now = numbers();
+
+# a request is counted when it is logged, after its answer
+$t->until(sub {
+    $now = numbers();
+    n($now, 'requests_total', verdict => 'unavailable')
+        && n($now, 'requests_total', verdict => 'ok') >= $ok + 5;
+});
 cmp_ok(n($now, 'cache_total', result => 'stale'), '>', 0, 'stale answers');
 is(n($now, 'requests_total', verdict => 'ok'), $ok + 5, 'which pass');
 is(n($now, 'requests_total', verdict => 'unavailable'), 1, 'unavailable');
