@@ -96,6 +96,8 @@ is(call('POST', '/items/?_method=DELETE'), 'not_armed', '_method');
 is(call('POST', '/items/?a&_METHOD=%44elete'), 'not_armed', 'encoded');
 is(call('POST', '/items/?_method=DELETE#x'), 'not_armed', 'before "#"');
 is(call('POST', '/items/?a#&_method=DELETE'), 'not_armed', 'behind "#"');
+is(call('POST', '/items/#?_method=DELETE'), 'not_armed', 'a "?" behind it');
+is(call('POST', '/items/#a?b#&_method=DELETE'), 'not_armed', 'and a "#"');
 is(call('POST', '/items/?_method=PUT'), 200, 'another _method');
 
 # a body may name what the path does not

@@ -22,14 +22,7 @@ my $c = Gate::Cache->new($t, {
 # "cached" has two links of each worker, "live" one
 my $LINKS = 6;
 
-my %keys = (
-    good => [map { ($t->key)[0] } 1 .. 10],
-    revoked => [map { ($t->key(state => 'revoked'))[0] } 1, 2],
-    disabled => [($t->key(state => 'disabled'))[0]],
-    expired => [map { ($t->key(expires_at => time - 3600))[0] } 1, 2],
-    unknown => ['a-key-that-never-was-0', 'a-key-that-never-was-1'],
-    fresh => ['a-key-that-nobody-knows-'],
-);
+my %keys = Gate::Load::mix($t);
 my $load = Gate::Load->new($t, $c, stores => ['cached', 'live'],
     keys => \%keys);
 
@@ -105,11 +98,13 @@ $redis->cmd('DEL', "shop:key:$id");
 
 # one that is taken for the answer to another question is not remembered
 
-($key) = $t->key;
+($key, $id) = $t->key;
 $c->ask($key, store => 'live');
 $proxy->mode('delay', 0.2, 'data');
+$redis->monitor;
 $c->send($c->{to}[0], $key, store => 'cached');
-$t->until(sub { $proxy->held });
+$t->until(sub { grep { /HGETALL.*\Q$id\E/i } $redis->monitored });
+$redis->monitor_end;
 $proxy->inject("*0\r\n:-2\r\n", 'data');
 is($c->{to}[0]->response->status, 401, 'a reply to another question');
 $proxy->mode('pass');

@@ -17,14 +17,7 @@ my $redis = $t->redis(undef, port => 1,
     args => ['--appendonly', 'yes', '--appendfsync', 'always']);
 my $c = Gate::Cache->new($t, { cached => '', live => 'cache off;' });
 
-my %keys = (
-    good => [map { ($t->key)[0] } 1 .. 10],
-    revoked => [map { ($t->key(state => 'revoked'))[0] } 1, 2],
-    disabled => [($t->key(state => 'disabled'))[0]],
-    expired => [map { ($t->key(expires_at => time - 3600))[0] } 1, 2],
-    unknown => ['a-key-that-never-was-0', 'a-key-that-never-was-1'],
-    fresh => ['a-key-that-nobody-knows-'],
-);
+my %keys = Gate::Load::mix($t);
 my %in_time = (good => [200], victim => [200, 401],
     map { $_ => [401] } grep { $_ ne 'good' } keys %keys);
 my $load = Gate::Load->new($t, $c, stores => ['cached', 'live'],

@@ -4,7 +4,7 @@ package Gate::Load;
 # wrong, and what must be true of its answers.
 #
 #   my $load = Gate::Load->new($t, $c, stores => ['cached', 'live'],
-#       keys => { good => [KEYS], revoked => [KEYS], ... });
+#       keys => { good => [KEYS], revoked => [KEYS], ... });   see mix()
 #   $load->change(good => [KEYS]);         others from now on; [] for none
 #   my @answers = $load->answers($since);  [store, kind, code, sent, got, who]
 #   $load->right;                          waits until all is as it should be
@@ -74,6 +74,22 @@ sub new {
     push @{$t->{things}}, $self;
 
     return $self;
+}
+
+
+# A mix of keys: by kind, those of one kind get the same answer.
+
+sub mix {
+    my ($t) = @_;
+
+    return (
+        good => [map { ($t->key)[0] } 1 .. 10],
+        revoked => [map { ($t->key(state => 'revoked'))[0] } 1, 2],
+        disabled => [($t->key(state => 'disabled'))[0]],
+        expired => [map { ($t->key(expires_at => time - 3600))[0] } 1, 2],
+        unknown => ['a-key-that-never-was-0', 'a-key-that-never-was-1'],
+        fresh => ['a-key-that-nobody-knows-'],
+    );
 }
 
 

@@ -304,6 +304,12 @@ sub monitor {
 }
 
 
+sub monitor_end {
+    my ($self) = @_;
+    close(delete $self->{monitor});
+}
+
+
 # The lines since then; Redis is asked something of our own to be sure that
 # all has come.
 
