@@ -90,7 +90,7 @@ sub cost {
     is($r->status, $status, "@request[0, 1]") or diag $r->raw;
     $slowest = [$took, "@request[0, 1]"] if !$slowest || $took > $slowest->[0];
     push @unbounded, grep { unbounded($_) } $redis->monitored;
-    delete $redis->{monitor};
+    $redis->monitor_end;
 
     return commands();
 }

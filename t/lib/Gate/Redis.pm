@@ -306,7 +306,7 @@ sub monitor {
 
 sub monitor_end {
     my ($self) = @_;
-    close(delete $self->{monitor});
+    delete $self->{monitor};             # closes its socket
 }
 
 
