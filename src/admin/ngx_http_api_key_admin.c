@@ -157,7 +157,6 @@ static ngx_int_t
 ngx_http_api_key_admin_token(ngx_http_request_t *r,
     ngx_http_api_key_loc_conf_t *alcf, const api_key_admin_token_t **token)
 {
-    int                     rc;
     u_char                  hex[API_KEY_DIGEST_LEN];
     ngx_uint_t              i;
     api_key_str_t           text;
@@ -175,13 +174,9 @@ ngx_http_api_key_admin_token(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    rc = api_key_digest(sha256, &text, hex);
+    api_key_digest(sha256, &text, hex);
 
     api_key_digest_free(sha256);
-
-    if (rc != 0) {
-        return NGX_ERROR;
-    }
 
     tokens = alcf->admin_tokens->elts;
 

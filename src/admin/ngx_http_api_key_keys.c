@@ -12,7 +12,7 @@
 
 static ngx_int_t ngx_http_api_key_keys_make(ngx_http_api_key_call_t *call,
     u_char *digest);
-static ngx_int_t ngx_http_api_key_keys_digest(ngx_http_api_key_call_t *call,
+static void ngx_http_api_key_keys_digest(ngx_http_api_key_call_t *call,
     ngx_uint_t pepper, ngx_str_t *key, u_char *digest);
 static ngx_int_t ngx_http_api_key_keys_add(ngx_http_api_key_call_t *call,
     ngx_http_api_key_action_e action, ngx_http_api_key_fields_t *fields,
@@ -101,14 +101,10 @@ ngx_http_api_key_keys_import(ngx_http_api_key_call_t *call)
 
     two = (call->store->npeppers == 2);
 
-    if (ngx_http_api_key_keys_digest(call, 0, &fields.key, digests[0])
-        != NGX_OK
-        || (two && ngx_http_api_key_keys_digest(call, 1, &fields.key,
-                                                digests[1])
-                   != NGX_OK))
-    {
-        return ngx_http_api_key_call_problem(call, 500, "internal_error",
-                                             NULL);
+    ngx_http_api_key_keys_digest(call, 0, &fields.key, digests[0]);
+
+    if (two) {
+        ngx_http_api_key_keys_digest(call, 1, &fields.key, digests[1]);
     }
 
     return ngx_http_api_key_keys_add(call, NGX_HTTP_API_KEY_ACTION_IMPORT,
@@ -136,11 +132,13 @@ ngx_http_api_key_keys_make(ngx_http_api_key_call_t *call, u_char *digest)
     key.len = call->key_len;
     key.data = call->key;
 
-    return ngx_http_api_key_keys_digest(call, 0, &key, digest);
+    ngx_http_api_key_keys_digest(call, 0, &key, digest);
+
+    return NGX_OK;
 }
 
 
-static ngx_int_t
+static void
 ngx_http_api_key_keys_digest(ngx_http_api_key_call_t *call, ngx_uint_t pepper,
     ngx_str_t *key, u_char *digest)
 {
@@ -149,8 +147,7 @@ ngx_http_api_key_keys_digest(ngx_http_api_key_call_t *call, ngx_uint_t pepper,
     text.len = key->len;
     text.data = key->data;
 
-    return api_key_digest(call->store->digests[pepper], &text, digest) == 0
-           ? NGX_OK : NGX_ERROR;
+    api_key_digest(call->store->digests[pepper], &text, digest);
 }
 
 

@@ -14,7 +14,7 @@ static ngx_int_t ngx_http_api_key_inquire_one(ngx_http_request_t *r,
     ngx_http_api_key_request_t *state);
 static ngx_int_t ngx_http_api_key_inquire_stale(ngx_http_request_t *r,
     ngx_http_api_key_request_t *state);
-static ngx_int_t ngx_http_api_key_inquire_digest(
+static void ngx_http_api_key_inquire_digest(
     ngx_http_api_key_request_t *state, ngx_uint_t pepper);
 
 
@@ -75,10 +75,7 @@ ngx_http_api_key_inquire_one(ngx_http_request_t *r,
     place.pool = r->pool;
     place.room = state->room;
 
-    if (ngx_http_api_key_inquire_digest(state, state->pepper) != NGX_OK) {
-        state->found = NGX_ERROR;
-        return NGX_OK;
-    }
+    ngx_http_api_key_inquire_digest(state, state->pepper);
 
     if (state->live) {
         state->from = NGX_HTTP_API_KEY_FROM_LIVE;
@@ -135,9 +132,7 @@ ngx_http_api_key_inquire_stale(ngx_http_request_t *r,
 
     for (i = 0; i < state->store->npeppers; i++) {
 
-        if (ngx_http_api_key_inquire_digest(state, i) != NGX_OK) {
-            break;
-        }
+        ngx_http_api_key_inquire_digest(state, i);
 
         if (ngx_http_api_key_lookup_stale(state->store, state->digest,
                                           &place, &state->record)
@@ -156,13 +151,13 @@ ngx_http_api_key_inquire_stale(ngx_http_request_t *r,
 
     /* back to what Redis is going to be asked */
 
-    (void) ngx_http_api_key_inquire_digest(state, state->pepper);
+    ngx_http_api_key_inquire_digest(state, state->pepper);
 
     return NGX_DECLINED;
 }
 
 
-static ngx_int_t
+static void
 ngx_http_api_key_inquire_digest(ngx_http_api_key_request_t *state,
     ngx_uint_t pepper)
 {
@@ -171,6 +166,5 @@ ngx_http_api_key_inquire_digest(ngx_http_api_key_request_t *state,
     key.data = state->key.data;
     key.len = state->key.len;
 
-    return api_key_digest(state->store->digests[pepper], &key, state->digest)
-           == 0 ? NGX_OK : NGX_ERROR;
+    api_key_digest(state->store->digests[pepper], &key, state->digest);
 }

@@ -2,56 +2,40 @@
  * Copyright (C) the ngx_http_api_key_module authors
  *
  * Digests by OpenSSL: SHA-256, HMAC-SHA-256, comparison and random bytes.
+ *
+ * OpenSSL 3 would rather have its EVP functions called, and these allocate and
+ * free two blocks for each hash: as much work as the hash of a key itself.
  */
 
 #include <stdlib.h>
 
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 
 #include "api_key_digest.h"
 
-
-#define API_KEY_HASH_LEN      32          /* SHA-256 in bytes */
-#define API_KEY_BLOCK_LEN     64          /* SHA-256's block, for HMAC */
 
 #define API_KEY_INNER_PAD     0x36
 #define API_KEY_OUTER_PAD     0x5c
 
 
 struct api_key_digest_s {
-    EVP_MD           *md;
-    EVP_MD_CTX       *ctx;                /* the one that works */
-
-    /*
-     * Where a hash begins: nowhere, and with a pepper the two halves of HMAC,
-     * their padded key hashed already.  A copy of these is faster than
-     * EVP_DigestInit_ex(), and than EVP_MAC, which in OpenSSL 3.0 costs a
-     * third more when it is restarted, and thrice as much when duplicated.
-     */
-
-    EVP_MD_CTX       *plain;
-    EVP_MD_CTX       *inner;
-    EVP_MD_CTX       *outer;
-
+    int               hmac;
+    SHA256_CTX        inner;              /* HMAC's two halves, their padded */
+    SHA256_CTX        outer;              /* key hashed already */
     api_key_str_t     pepper;
     unsigned char     pepper_id[API_KEY_PEPPER_ID];
 };
 
 
-static int api_key_digest_init(api_key_digest_t *digest,
+static void api_key_digest_key(api_key_digest_t *digest,
     const api_key_str_t *pepper);
-static int api_key_digest_name_pepper(api_key_digest_t *digest,
-    const api_key_str_t *pepper);
-static int api_key_digest_key(api_key_digest_t *digest,
-    const api_key_str_t *pepper);
-static EVP_MD_CTX *api_key_digest_pad(api_key_digest_t *digest,
-    const unsigned char *key, unsigned char pad);
-static EVP_MD_CTX *api_key_digest_begin(api_key_digest_t *digest,
-    const unsigned char *data, size_t len);
-static int api_key_digest_hash(api_key_digest_t *digest,
-    const EVP_MD_CTX *begin, const unsigned char *data, size_t len,
+static void api_key_digest_pad(SHA256_CTX *ctx, const unsigned char *key,
+    unsigned char pad);
+static void api_key_digest_sha256(const unsigned char *data, size_t len,
     unsigned char *hash);
 static void api_key_digest_hex(unsigned char *hex, const unsigned char *hash,
     size_t len);
@@ -70,10 +54,12 @@ api_key_digest_create(const api_key_str_t *pepper)
         return NULL;
     }
 
-    if (api_key_digest_init(digest, pepper) != 0) {
-        api_key_digest_free(digest);
-        return NULL;
+    if (pepper == NULL) {
+        digest->pepper = api_key_no_pepper;
+        return digest;
     }
+
+    api_key_digest_key(digest, pepper);
 
     return digest;
 }
@@ -86,187 +72,96 @@ api_key_digest_free(api_key_digest_t *digest)
         return;
     }
 
-    /* these clear their state, so nothing of the pepper is left behind */
+    /* with these two one could make digests as with the pepper itself */
 
-    EVP_MD_CTX_free(digest->outer);
-    EVP_MD_CTX_free(digest->inner);
-    EVP_MD_CTX_free(digest->plain);
-    EVP_MD_CTX_free(digest->ctx);
-    EVP_MD_free(digest->md);
+    OPENSSL_cleanse(digest, sizeof(api_key_digest_t));
 
     free(digest);
 }
 
 
-static int
-api_key_digest_init(api_key_digest_t *digest, const api_key_str_t *pepper)
+static void
+api_key_digest_key(api_key_digest_t *digest, const api_key_str_t *pepper)
 {
-    digest->md = EVP_MD_fetch(NULL, "SHA256", NULL);
-    if (digest->md == NULL) {
-        return -1;
-    }
+    unsigned char  hash[SHA256_DIGEST_LENGTH], key[SHA256_CBLOCK];
 
-    digest->ctx = EVP_MD_CTX_new();
-    if (digest->ctx == NULL) {
-        return -1;
-    }
-
-    digest->plain = api_key_digest_begin(digest, NULL, 0);
-    if (digest->plain == NULL) {
-        return -1;
-    }
-
-    if (pepper == NULL) {
-        digest->pepper = api_key_no_pepper;
-        return 0;
-    }
-
-    if (api_key_digest_name_pepper(digest, pepper) != 0) {
-        return -1;
-    }
-
-    return api_key_digest_key(digest, pepper);
-}
-
-
-static int
-api_key_digest_name_pepper(api_key_digest_t *digest,
-    const api_key_str_t *pepper)
-{
-    unsigned char  hash[API_KEY_HASH_LEN];
-
-    if (api_key_digest_hash(digest, digest->plain, pepper->data, pepper->len,
-                            hash)
-        != 0)
-    {
-        return -1;
-    }
+    api_key_digest_sha256(pepper->data, pepper->len, hash);
 
     api_key_digest_hex(digest->pepper_id, hash, API_KEY_PEPPER_ID / 2);
 
     digest->pepper.len = API_KEY_PEPPER_ID;
     digest->pepper.data = digest->pepper_id;
 
-    /* a long pepper's hash is the HMAC key itself */
-
-    OPENSSL_cleanse(hash, sizeof(hash));
-
-    return 0;
-}
-
-
-static int
-api_key_digest_key(api_key_digest_t *digest, const api_key_str_t *pepper)
-{
-    int            rc;
-    unsigned char  key[API_KEY_BLOCK_LEN];
-
-    rc = 0;
     memset(key, 0, sizeof(key));
 
     if (pepper->len <= sizeof(key)) {
         memcpy(key, pepper->data, pepper->len);
 
     } else {
-        rc = api_key_digest_hash(digest, digest->plain, pepper->data,
-                                 pepper->len, key);
+        memcpy(key, hash, sizeof(hash));
     }
 
-    if (rc == 0) {
-        digest->inner = api_key_digest_pad(digest, key, API_KEY_INNER_PAD);
-        digest->outer = api_key_digest_pad(digest, key, API_KEY_OUTER_PAD);
+    digest->hmac = 1;
 
-        rc = (digest->inner == NULL || digest->outer == NULL) ? -1 : 0;
-    }
+    api_key_digest_pad(&digest->inner, key, API_KEY_INNER_PAD);
+    api_key_digest_pad(&digest->outer, key, API_KEY_OUTER_PAD);
 
+    OPENSSL_cleanse(hash, sizeof(hash));
     OPENSSL_cleanse(key, sizeof(key));
-
-    return rc;
 }
 
 
-static EVP_MD_CTX *
-api_key_digest_pad(api_key_digest_t *digest, const unsigned char *key,
+static void
+api_key_digest_pad(SHA256_CTX *ctx, const unsigned char *key,
     unsigned char pad)
 {
-    size_t          i;
-    EVP_MD_CTX     *ctx;
-    unsigned char   block[API_KEY_BLOCK_LEN];
+    size_t         i;
+    unsigned char  block[SHA256_CBLOCK];
 
     for (i = 0; i < sizeof(block); i++) {
         block[i] = key[i] ^ pad;
     }
 
-    ctx = api_key_digest_begin(digest, block, sizeof(block));
+    SHA256_Init(ctx);
+    SHA256_Update(ctx, block, sizeof(block));
 
     OPENSSL_cleanse(block, sizeof(block));
-
-    return ctx;
 }
 
 
-static EVP_MD_CTX *
-api_key_digest_begin(api_key_digest_t *digest, const unsigned char *data,
-    size_t len)
+static void
+api_key_digest_sha256(const unsigned char *data, size_t len,
+    unsigned char *hash)
 {
-    EVP_MD_CTX  *ctx;
+    SHA256_CTX  ctx;
 
-    ctx = EVP_MD_CTX_new();
-    if (ctx == NULL) {
-        return NULL;
-    }
-
-    if (EVP_DigestInit_ex(ctx, digest->md, NULL) != 1
-        || (len && EVP_DigestUpdate(ctx, data, len) != 1))
-    {
-        EVP_MD_CTX_free(ctx);
-        return NULL;
-    }
-
-    return ctx;
+    SHA256_Init(&ctx);
+    SHA256_Update(&ctx, data, len);
+    SHA256_Final(hash, &ctx);
 }
 
 
-int
-api_key_digest(api_key_digest_t *digest, const api_key_str_t *text,
+void
+api_key_digest(const api_key_digest_t *digest, const api_key_str_t *text,
     unsigned char *hex)
 {
-    int            rc;
-    unsigned char  hash[API_KEY_HASH_LEN];
+    SHA256_CTX     ctx;
+    unsigned char  hash[SHA256_DIGEST_LENGTH];
 
-    if (digest->inner == NULL) {
-        rc = api_key_digest_hash(digest, digest->plain, text->data, text->len,
-                                 hash);
+    if (digest->hmac) {
+        ctx = digest->inner;
+        SHA256_Update(&ctx, text->data, text->len);
+        SHA256_Final(hash, &ctx);
+
+        ctx = digest->outer;
+        SHA256_Update(&ctx, hash, sizeof(hash));
+        SHA256_Final(hash, &ctx);
 
     } else {
-        rc = api_key_digest_hash(digest, digest->inner, text->data, text->len,
-                                 hash)
-             || api_key_digest_hash(digest, digest->outer, hash, sizeof(hash),
-                                    hash);
-    }
-
-    if (rc != 0) {
-        return -1;
+        api_key_digest_sha256(text->data, text->len, hash);
     }
 
     api_key_digest_hex(hex, hash, sizeof(hash));
-
-    return 0;
-}
-
-
-static int
-api_key_digest_hash(api_key_digest_t *digest, const EVP_MD_CTX *begin,
-    const unsigned char *data, size_t len, unsigned char *hash)
-{
-    if (EVP_MD_CTX_copy_ex(digest->ctx, begin) != 1
-        || EVP_DigestUpdate(digest->ctx, data, len) != 1
-        || EVP_DigestFinal_ex(digest->ctx, hash, NULL) != 1)
-    {
-        return -1;
-    }
-
-    return 0;
 }
 
 

@@ -18,8 +18,7 @@
 
 /*
  * One way to make digests: SHA-256, or HMAC-SHA-256 (RFC 2104) under a
- * pepper.  Hashing contexts are made once and kept; one object must not be
- * used by two threads at a time.
+ * pepper.
  */
 
 typedef struct api_key_digest_s  api_key_digest_t;
@@ -27,7 +26,7 @@ typedef struct api_key_digest_s  api_key_digest_t;
 
 /*
  * Makes a hasher; pepper NULL means plain SHA-256.  Returns NULL when out of
- * memory or when OpenSSL refuses.  The caller frees it.
+ * memory.  The caller frees it.
  */
 
 api_key_digest_t *api_key_digest_create(const api_key_str_t *pepper);
@@ -36,10 +35,10 @@ void api_key_digest_free(api_key_digest_t *digest);
 
 /*
  * Writes the digest of text as API_KEY_DIGEST_LEN lower-case hex digits, not
- * terminated, to hex.  Returns 0, or -1 when OpenSSL failed.
+ * terminated, to hex.
  */
 
-int api_key_digest(api_key_digest_t *digest, const api_key_str_t *text,
+void api_key_digest(const api_key_digest_t *digest, const api_key_str_t *text,
     unsigned char *hex);
 
 

@@ -4,9 +4,8 @@
  * The form of keys: made, and checked on each request before anything else.
  */
 
-#include <zlib.h>
-
 #include "api_key_token.h"
+#include "api_key_crc32.h"
 
 
 #define API_KEY_BASE        62
@@ -119,18 +118,36 @@ api_key_token_visible(const unsigned char *p, size_t len)
 }
 
 
+/*
+ * Eight at a time, too: who floods us with wrong checksums shall not cost much.
+ * A byte, which is below 0x80 here, and what lacks from the first character of
+ * a range to 0x80 have the highest bit set from that character on.
+ */
+
 static int
 api_key_token_is_base62(const unsigned char *digits)
 {
-    int  i;
+    int       i;
+    uint64_t  x, small, all;
 
-    for (i = 0; i < API_KEY_DIGITS; i++) {
-        if (!api_key_is_alnum(digits[i])) {
-            return 0;
-        }
+    all = 0x80 * API_KEY_BYTES;
+
+    for (i = 0; i < API_KEY_DIGITS; i += sizeof(uint64_t)) {
+
+        /* the last ones overlap those before */
+
+        memcpy(&x, digits + (i < API_KEY_DIGITS - 8 ? i : API_KEY_DIGITS - 8),
+               sizeof(uint64_t));
+
+        small = x | 0x20 * API_KEY_BYTES;
+
+        all &= ((x + (0x80 - '0') * API_KEY_BYTES)
+                & ~(x + (0x7f - '9') * API_KEY_BYTES))
+               | ((small + (0x80 - 'a') * API_KEY_BYTES)
+                  & ~(small + (0x7f - 'z') * API_KEY_BYTES));
     }
 
-    return 1;
+    return all == 0x80 * API_KEY_BYTES;
 }
 
 
@@ -164,10 +181,10 @@ static void
 api_key_token_checksum(unsigned char *checksum, const unsigned char *text,
     size_t len)
 {
-    int            i;
-    unsigned long  crc;
+    int       i;
+    uint32_t  crc;
 
-    crc = crc32(0, text, (uInt) len);
+    crc = api_key_crc32(text, len);
 
     for (i = API_KEY_CHECKSUM_LEN - 1; i >= 0; i--) {
         checksum[i] = api_key_base62[crc % API_KEY_BASE];

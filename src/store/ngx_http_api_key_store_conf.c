@@ -821,11 +821,7 @@ ngx_http_api_key_store_digest(ngx_conf_t *cf, ngx_http_api_key_store_t *store,
     }
 
     digest = api_key_digest_create(pepper);
-
     if (digest == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "OpenSSL offers no SHA-256 for store \"%V\"",
-                           &store->name);
         return NGX_CONF_ERROR;
     }
 

@@ -2,14 +2,14 @@
  * Copyright (C) the ngx_http_api_key_module authors
  *
  * Guards digests: SHA-256 and HMAC-SHA-256 against vectors of sha256sum,
- * "openssl dgst -hmac" and Python's hmac, and that no failure of OpenSSL or
- * of malloc() yields a digest or leaks.
+ * "openssl dgst -hmac" and Python's hmac, comparison, and that a failure of
+ * malloc() or of OpenSSL's random numbers is told.
  */
 
 #include <stdlib.h>
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include <openssl/rand.h>
 
 #include "tap.h"
@@ -38,48 +38,6 @@ try_calloc(size_t n, size_t size)
 }
 
 
-static EVP_MD *
-try_fetch(OSSL_LIB_CTX *library, const char *name, const char *properties)
-{
-    return fails() ? NULL : EVP_MD_fetch(library, name, properties);
-}
-
-
-static EVP_MD_CTX *
-try_new(void)
-{
-    return fails() ? NULL : EVP_MD_CTX_new();
-}
-
-
-static int
-try_copy(EVP_MD_CTX *out, const EVP_MD_CTX *in)
-{
-    return fails() ? 0 : EVP_MD_CTX_copy_ex(out, in);
-}
-
-
-static int
-try_init(EVP_MD_CTX *ctx, const EVP_MD *md, ENGINE *engine)
-{
-    return fails() ? 0 : EVP_DigestInit_ex(ctx, md, engine);
-}
-
-
-static int
-try_update(EVP_MD_CTX *ctx, const void *data, size_t len)
-{
-    return fails() ? 0 : EVP_DigestUpdate(ctx, data, len);
-}
-
-
-static int
-try_final(EVP_MD_CTX *ctx, unsigned char *hash, unsigned *len)
-{
-    return fails() ? 0 : EVP_DigestFinal_ex(ctx, hash, len);
-}
-
-
 static int
 try_random(unsigned char *buf, int len)
 {
@@ -87,14 +45,8 @@ try_random(unsigned char *buf, int len)
 }
 
 
-#define calloc              try_calloc
-#define EVP_MD_fetch        try_fetch
-#define EVP_MD_CTX_new      try_new
-#define EVP_MD_CTX_copy_ex  try_copy
-#define EVP_DigestInit_ex   try_init
-#define EVP_DigestUpdate    try_update
-#define EVP_DigestFinal_ex  try_final
-#define RAND_bytes          try_random
+#define calloc      try_calloc
+#define RAND_bytes  try_random
 
 #include "../../src/rules/api_key_digest.c"
 
@@ -179,11 +131,11 @@ test_vectors(void)
         text = str(c->text);
         digest = create(c);
 
-        /* a kept context must not remember the text before */
+        /* a hasher must not remember the text before */
 
         for (i = 0; i < 2; i++) {
             memset(hex, 'x', sizeof(hex));
-            is_int(api_key_digest(digest, &text, hex), 0, "made");
+            api_key_digest(digest, &text, hex);
             is_bytes(hex, sizeof(hex), c->digest, c->name);
         }
 
@@ -197,48 +149,12 @@ test_vectors(void)
 }
 
 
-/*
- * Lets the first call fail, then only the second, and so on, until there is no
- * such call; a leak is for the sanitizer to see.
- */
-
 static void
-test_failures(const digest_case_t *c, int want_create, int want_digest)
+test_failures(const digest_case_t *c)
 {
-    int                n;
-    api_key_str_t      text;
-    unsigned char      hex[API_KEY_DIGEST_LEN];
-    api_key_digest_t  *digest;
-
-    for (n = 0; n < 100; n++) {
-        calls_left = n;
-        digest = create(c);
-        calls_left = -1;
-
-        if (digest != NULL) {
-            break;
-        }
-    }
-
-    is_int(n, want_create, "each failure while it is made gives no hasher");
-
-    text = str(c->text);
-
-    for (n = 0; n < 100; n++) {
-        calls_left = n;
-        memset(hex, 'x', sizeof(hex));
-
-        if (api_key_digest(digest, &text, hex) == 0) {
-            break;
-        }
-    }
-
+    calls_left = 0;
+    ok(create(c) == NULL, "no memory gives no hasher");
     calls_left = -1;
-
-    is_int(n, want_digest, "each failure while hashing is told");
-    is_bytes(hex, sizeof(hex), c->digest, "the hasher works on after them");
-
-    api_key_digest_free(digest);
 }
 
 
@@ -292,15 +208,8 @@ main(void)
 {
     test_vectors();
 
-    /*
-     * Made: calloc, fetch, context; with a pepper three calls for its name, and
-     * three a pad; three more when it is longer than a block.
-     */
-
-    test_failures(&cases[0], 5, 3);
-    test_failures(&cases[4], 14, 6);
-    test_failures(&cases[6], 17, 6);
-
+    test_failures(&cases[0]);
+    test_failures(&cases[4]);
     test_rest();
 
     return done();
