@@ -15,7 +15,7 @@
 static ngx_http_api_key_store_t *ngx_http_api_key_find_store(ngx_conf_t *cf,
     ngx_str_t *name);
 static char *ngx_http_api_key_sources(ngx_conf_t *cf,
-    ngx_array_t **sources);
+    ngx_http_api_key_sources_t **sources);
 static char *ngx_http_api_key_regex(ngx_conf_t *cf, ngx_str_t *pattern,
     ngx_regex_t **regex);
 static void ngx_http_api_key_written(ngx_conf_t *cf,
@@ -579,18 +579,18 @@ ngx_http_api_key_find_store(ngx_conf_t *cf, ngx_str_t *name)
 
 
 static char *
-ngx_http_api_key_sources(ngx_conf_t *cf, ngx_array_t **sources)
+ngx_http_api_key_sources(ngx_conf_t *cf,
+    ngx_http_api_key_sources_t **sources)
 {
     ngx_str_t                  *value;
-    ngx_uint_t                  i, k;
-    ngx_http_api_key_source_t  *source, *known;
+    ngx_uint_t                  i;
+    ngx_http_api_key_source_t   source;
 
     if (*sources) {
         return ngx_http_api_key_duplicate();
     }
 
-    *sources = ngx_array_create(cf->pool, 2,
-                                sizeof(ngx_http_api_key_source_t));
+    *sources = ngx_http_api_key_sources_create(cf->pool);
     if (*sources == NULL) {
         return NGX_CONF_ERROR;
     }
@@ -604,31 +604,23 @@ ngx_http_api_key_sources(ngx_conf_t *cf, ngx_array_t **sources)
     }
 
     for (i = 1; i < cf->args->nelts; i++) {
-        source = ngx_array_push(*sources);
-        if (source == NULL) {
-            return NGX_CONF_ERROR;
-        }
 
-        if (ngx_http_api_key_source(cf, &value[i], source) != NGX_OK) {
+        if (ngx_http_api_key_source(cf, &value[i], &source) != NGX_OK) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid source \"%V\" in \"%V\" directive",
                                &value[i], &value[0]);
             return NGX_CONF_ERROR;
         }
 
-        known = (*sources)->elts;
+        if (ngx_http_api_key_sources_have(*sources, &source)) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "duplicate source \"%V\" in \"%V\" directive",
+                               &value[i], &value[0]);
+            return NGX_CONF_ERROR;
+        }
 
-        for (k = 0; k + 1 < (*sources)->nelts; k++) {
-            if (known[k].type == source->type
-                && known[k].lowcase.len == source->lowcase.len
-                && ngx_strncmp(known[k].lowcase.data, source->lowcase.data,
-                               source->lowcase.len) == 0)
-            {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "duplicate source \"%V\" in \"%V\" "
-                                   "directive", &value[i], &value[0]);
-                return NGX_CONF_ERROR;
-            }
+        if (ngx_http_api_key_sources_add(*sources, &source) != NGX_OK) {
+            return NGX_CONF_ERROR;
         }
     }
 

@@ -8,6 +8,7 @@
 #include "ngx_http_api_key_access.h"
 #include "ngx_http_api_key_admin.h"
 #include "ngx_http_api_key_directives.h"
+#include "ngx_http_api_key_find.h"
 #include "ngx_http_api_key_mask.h"
 #include "ngx_http_api_key_variables.h"
 
@@ -31,8 +32,8 @@ static char *ngx_http_api_key_merge_clear(ngx_conf_t *cf,
     ngx_http_api_key_loc_conf_t *prev, ngx_http_api_key_loc_conf_t *conf);
 static char *ngx_http_api_key_merge_remove(ngx_conf_t *cf,
     ngx_http_api_key_loc_conf_t *conf);
-static char *ngx_http_api_key_add_secrets(ngx_conf_t *cf,
-    ngx_http_api_key_source_t *sources, ngx_uint_t n);
+static ngx_int_t ngx_http_api_key_merge_sources(
+    ngx_http_api_key_sources_t *sources, ngx_http_api_key_sources_t *more);
 
 static ngx_int_t ngx_http_api_key_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_api_key_init_module(ngx_cycle_t *cycle);
@@ -154,24 +155,11 @@ ngx_module_t  ngx_http_api_key_module = {
 };
 
 
-/* where a key is read when nothing else is said */
-
-static ngx_http_api_key_source_t  ngx_http_api_key_default_source = {
-    NGX_HTTP_API_KEY_HEADER,
-    ngx_string("X-API-Key"),
-    ngx_string("x-api-key"),
-    0                                      /* set at configuration time */
-};
-
-static ngx_array_t  ngx_http_api_key_default_from = {
-    &ngx_http_api_key_default_source, 1, sizeof(ngx_http_api_key_source_t),
-    1, NULL
-};
-
-
 static void *
 ngx_http_api_key_create_main_conf(ngx_conf_t *cf)
 {
+    ngx_str_t                      name;
+    ngx_http_api_key_source_t      source;
     ngx_http_api_key_main_conf_t  *amcf;
 
     amcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_api_key_main_conf_t));
@@ -192,9 +180,15 @@ ngx_http_api_key_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
-    ngx_http_api_key_default_source.hash =
-        ngx_hash_key(ngx_http_api_key_default_source.lowcase.data,
-                     ngx_http_api_key_default_source.lowcase.len);
+    ngx_str_set(&name, "header:X-API-Key");
+    amcf->from = ngx_http_api_key_sources_create(cf->pool);
+
+    if (amcf->from == NULL
+        || ngx_http_api_key_source(cf, &name, &source) != NGX_OK
+        || ngx_http_api_key_sources_add(amcf->from, &source) != NGX_OK)
+    {
+        return NULL;
+    }
 
     return amcf;
 }
@@ -234,8 +228,7 @@ ngx_http_api_key_create_srv_conf(ngx_conf_t *cf)
         return NULL;
     }
 
-    ascf->secrets = ngx_array_create(cf->pool, 2,
-                                     sizeof(ngx_http_api_key_source_t));
+    ascf->secrets = ngx_http_api_key_sources_create(cf->pool);
 
     return ascf->secrets ? ascf : NULL;
 }
@@ -265,9 +258,12 @@ ngx_http_api_key_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     char                          *rv;
     ngx_http_core_loc_conf_t      *clcf;
+    ngx_http_api_key_srv_conf_t   *ascf;
     ngx_http_api_key_main_conf_t  *amcf;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_api_key_module);
+    ascf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_api_key_module);
 
     if (conf->admin_tokens == NULL) {
         conf->admin_tokens = prev->admin_tokens;
@@ -300,7 +296,7 @@ ngx_http_api_key_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     if (conf->from == NULL && conf->gate != NGX_HTTP_API_KEY_GATE_UNSET) {
-        conf->from = &ngx_http_api_key_default_from;
+        conf->from = amcf->from;
     }
 
     if (conf->store && conf->from
@@ -338,29 +334,19 @@ ngx_http_api_key_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     if (conf->from || conf->clear || conf->mask) {
-        amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_api_key_module);
         amcf->used = 1;
     }
 
-    if (conf->from
-        && ngx_http_api_key_add_secrets(cf, conf->from->elts,
-                                        conf->from->nelts)
-           != NGX_CONF_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
+    /*
+     * What no log of this server may show is one list for all its locations: a
+     * request may have been in another one than it is logged from.
+     */
 
-    if (conf->mask
-        && ngx_http_api_key_add_secrets(cf, conf->mask->elts,
-                                        conf->mask->nelts)
-           != NGX_CONF_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
-
-    if (conf->upstream && conf->upstream->as
-        && ngx_http_api_key_add_secrets(cf, conf->upstream->as, 1)
-           != NGX_CONF_OK)
+    if (ngx_http_api_key_merge_sources(ascf->secrets, conf->from) != NGX_OK
+        || ngx_http_api_key_merge_sources(ascf->secrets, conf->mask) != NGX_OK
+        || (conf->upstream && conf->upstream->as
+            && ngx_http_api_key_sources_add(ascf->secrets, conf->upstream->as)
+               != NGX_OK))
     {
         return NGX_CONF_ERROR;
     }
@@ -379,9 +365,9 @@ ngx_http_api_key_merge_challenge(ngx_conf_t *cf,
     ngx_http_api_key_source_t  *source;
 
     ngx_str_set(&scheme, "ApiKey");
-    source = conf->from->elts;
+    source = conf->from->list.elts;
 
-    for (n = 0; n < conf->from->nelts; n++) {
+    for (n = 0; n < conf->from->list.nelts; n++) {
         if (source[n].type == NGX_HTTP_API_KEY_BEARER) {
             ngx_str_set(&scheme, "Bearer");
         }
@@ -410,6 +396,7 @@ ngx_http_api_key_merge_admin(ngx_conf_t *cf, ngx_http_api_key_loc_conf_t *prev,
 {
     ngx_str_t                      bearer;
     ngx_http_api_key_source_t      source;
+    ngx_http_api_key_srv_conf_t   *ascf;
     ngx_http_api_key_main_conf_t  *amcf;
 
     conf->observe = 0;
@@ -438,7 +425,10 @@ ngx_http_api_key_merge_admin(ngx_conf_t *cf, ngx_http_api_key_loc_conf_t *prev,
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_api_key_add_secrets(cf, &source, 1);
+    ascf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_api_key_module);
+
+    return (ngx_http_api_key_sources_add(ascf->secrets, &source) == NGX_OK)
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -490,8 +480,6 @@ static char *
 ngx_http_api_key_merge_remove(ngx_conf_t *cf,
     ngx_http_api_key_loc_conf_t *conf)
 {
-    ngx_http_api_key_source_t  *source;
-
     conf->remove = conf->from;
 
     if (conf->from == NULL || conf->upstream == NULL
@@ -500,66 +488,40 @@ ngx_http_api_key_merge_remove(ngx_conf_t *cf,
         return NGX_CONF_OK;
     }
 
-    conf->remove = ngx_array_create(cf->pool, conf->from->nelts + 1,
-                                    sizeof(ngx_http_api_key_source_t));
-    if (conf->remove == NULL) {
+    conf->remove = ngx_http_api_key_sources_create(cf->pool);
+
+    if (conf->remove == NULL
+        || ngx_http_api_key_merge_sources(conf->remove, conf->from) != NGX_OK
+        || ngx_http_api_key_sources_add(conf->remove, conf->upstream->as)
+           != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
-
-    source = ngx_array_push_n(conf->remove, conf->from->nelts + 1);
-    if (source == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_memcpy(source, conf->from->elts,
-               conf->from->nelts * sizeof(ngx_http_api_key_source_t));
-    source[conf->from->nelts] = *conf->upstream->as;
 
     return NGX_CONF_OK;
 }
 
 
-/*
- * What no log of this server may show.  It is one list for all its locations:
- * a request may have been in another location than the one it is logged from.
- */
-
-static char *
-ngx_http_api_key_add_secrets(ngx_conf_t *cf,
-    ngx_http_api_key_source_t *sources, ngx_uint_t n)
+static ngx_int_t
+ngx_http_api_key_merge_sources(ngx_http_api_key_sources_t *sources,
+    ngx_http_api_key_sources_t *more)
 {
-    ngx_uint_t                    i, k;
-    ngx_http_api_key_source_t    *known, *secret;
-    ngx_http_api_key_srv_conf_t  *ascf;
+    ngx_uint_t                  n;
+    ngx_http_api_key_source_t  *source;
 
-    ascf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_api_key_module);
-
-    for (i = 0; i < n; i++) {
-        known = ascf->secrets->elts;
-
-        for (k = 0; k < ascf->secrets->nelts; k++) {
-            if (known[k].type == sources[i].type
-                && known[k].lowcase.len == sources[i].lowcase.len
-                && ngx_strncmp(known[k].lowcase.data, sources[i].lowcase.data,
-                               sources[i].lowcase.len) == 0)
-            {
-                break;
-            }
-        }
-
-        if (k < ascf->secrets->nelts) {
-            continue;
-        }
-
-        secret = ngx_array_push(ascf->secrets);
-        if (secret == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        *secret = sources[i];
+    if (more == NULL) {
+        return NGX_OK;
     }
 
-    return NGX_CONF_OK;
+    source = more->list.elts;
+
+    for (n = 0; n < more->list.nelts; n++) {
+        if (ngx_http_api_key_sources_add(sources, &source[n]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

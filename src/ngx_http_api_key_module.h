@@ -34,6 +34,16 @@ typedef struct {
 } ngx_http_api_key_source_t;
 
 
+/* some of them, and what tells most of a request's headers apart at once */
+
+typedef struct {
+    ngx_array_t                  list;     /* of ngx_http_api_key_source_t */
+    uint64_t                     lengths;  /* of names of headers where one
+                                              may stand, as bits */
+    ngx_uint_t                   query;    /* one is in the query */
+} ngx_http_api_key_sources_t;
+
+
 typedef enum {
     NGX_HTTP_API_KEY_STRIP = 0,
     NGX_HTTP_API_KEY_PASS,
@@ -62,6 +72,7 @@ typedef struct {
 
 typedef struct {
     ngx_array_t                  stores;   /* of ngx_http_api_key_store_t * */
+    ngx_http_api_key_sources_t  *from;             /* where none is named */
     ngx_array_t                  tainted;  /* of ngx_uint_t: the variables
                                               that may hold a key */
     ngx_int_t                    request_id;       /* a variable's index */
@@ -73,8 +84,7 @@ typedef struct {
 
 
 typedef struct {
-    ngx_array_t                 *secrets;  /* of ngx_http_api_key_source_t:
-                                              no log may show them */
+    ngx_http_api_key_sources_t  *secrets;          /* no log may show them */
 } ngx_http_api_key_srv_conf_t;
 
 
@@ -88,10 +98,9 @@ typedef enum {
 typedef struct {
     ngx_http_api_key_gate_e      gate;
     ngx_http_api_key_store_t    *store;            /* NULL unless on */
-    ngx_array_t                 *from;     /* of ngx_http_api_key_source_t;
-                                              NULL: nothing to look for */
+    ngx_http_api_key_sources_t  *from;             /* NULL: none to look for */
     ngx_str_t                    challenge;        /* WWW-Authenticate */
-    ngx_array_t                 *remove;   /* the same, and what "as" names:
+    ngx_http_api_key_sources_t  *remove;   /* the same, and what "as" names:
                                               the client may not send it */
     ngx_http_api_key_upstream_t *upstream;         /* NULL: strip */
     ngx_array_t                 *scopes;           /* of api_key_str_t */
@@ -99,7 +108,7 @@ typedef struct {
     ngx_flag_t                   observe;
     ngx_str_t                    response_type;
     ngx_http_complex_value_t    *response;         /* NULL: problem+json */
-    ngx_array_t                 *mask;     /* of ngx_http_api_key_source_t */
+    ngx_http_api_key_sources_t  *mask;
 
     ngx_http_api_key_store_t    *admin;            /* NULL: no admin API */
     ngx_array_t                 *admin_tokens;     /* api_key_admin_token_t */

@@ -9,23 +9,24 @@
 
 
 static void ngx_http_api_key_find_headers(ngx_http_request_t *r,
-    ngx_array_t *from, ngx_http_api_key_request_t *state);
+    ngx_http_api_key_sources_t *from, ngx_http_api_key_request_t *state);
 static void ngx_http_api_key_find_cookie(ngx_table_elt_t *header,
     ngx_http_api_key_source_t *source, ngx_http_api_key_request_t *state,
     ngx_uint_t bit, ngx_uint_t *seen);
 static ngx_int_t ngx_http_api_key_find_query(ngx_http_request_t *r,
-    ngx_array_t *from, ngx_http_api_key_request_t *state);
+    ngx_http_api_key_sources_t *from, ngx_http_api_key_request_t *state);
 static ngx_int_t ngx_http_api_key_find_pieces(ngx_http_request_t *r,
     api_key_str_t *query, ngx_http_api_key_source_t *source,
     ngx_http_api_key_request_t *state);
 static void ngx_http_api_key_found(ngx_http_api_key_request_t *state,
     ngx_http_api_key_source_t *source, ngx_str_t *value);
 static int ngx_http_api_key_chosen(const api_key_piece_t *piece,
-    api_key_list_e list, ngx_http_api_key_source_e type, ngx_array_t *sources);
+    api_key_list_e list, ngx_http_api_key_source_e type,
+    ngx_http_api_key_sources_t *sources);
 
 
 ngx_int_t
-ngx_http_api_key_find(ngx_http_request_t *r, ngx_array_t *from,
+ngx_http_api_key_find(ngx_http_request_t *r, ngx_http_api_key_sources_t *from,
     ngx_http_api_key_request_t *state)
 {
     if (state->searched) {
@@ -41,10 +42,10 @@ ngx_http_api_key_find(ngx_http_request_t *r, ngx_array_t *from,
 
 
 static void
-ngx_http_api_key_find_headers(ngx_http_request_t *r, ngx_array_t *from,
+ngx_http_api_key_find_headers(ngx_http_request_t *r,
+    ngx_http_api_key_sources_t *from,
     ngx_http_api_key_request_t *state)
 {
-    uint64_t                    lengths;
     ngx_str_t                   value;
     ngx_uint_t                  i, n, bit, seen;
     ngx_list_part_t            *part;
@@ -52,8 +53,7 @@ ngx_http_api_key_find_headers(ngx_http_request_t *r, ngx_array_t *from,
     ngx_http_api_key_source_t  *source;
 
     seen = 0;
-    source = from->elts;
-    lengths = ngx_http_api_key_header_lengths(from);
+    source = from->list.elts;
 
     part = &r->headers_in.headers.part;
     header = part->elts;
@@ -70,11 +70,11 @@ ngx_http_api_key_find_headers(ngx_http_request_t *r, ngx_array_t *from,
             i = 0;
         }
 
-        if (!(lengths & ngx_http_api_key_length_bit(header[i].key.len))) {
+        if (!ngx_http_api_key_may_hold(from, &header[i])) {
             continue;
         }
 
-        for (n = 0; n < from->nelts; n++) {
+        for (n = 0; n < from->list.nelts; n++) {
 
             if (header[i].hash != source[n].hash) {
                 continue;
@@ -171,16 +171,17 @@ ngx_http_api_key_find_cookie(ngx_table_elt_t *header,
  */
 
 static ngx_int_t
-ngx_http_api_key_find_query(ngx_http_request_t *r, ngx_array_t *from,
+ngx_http_api_key_find_query(ngx_http_request_t *r,
+    ngx_http_api_key_sources_t *from,
     ngx_http_api_key_request_t *state)
 {
     ngx_uint_t                  n;
     api_key_str_t               args, query;
     ngx_http_api_key_source_t  *source;
 
-    source = from->elts;
+    source = from->list.elts;
 
-    for (n = 0; n < from->nelts; n++) {
+    for (n = 0; n < from->list.nelts; n++) {
 
         if (source[n].type != NGX_HTTP_API_KEY_QUERY) {
             continue;
@@ -372,51 +373,81 @@ ngx_http_api_key_query(ngx_str_t *text, api_key_str_t *query)
 }
 
 
-uint64_t
-ngx_http_api_key_header_lengths(ngx_array_t *sources)
+ngx_http_api_key_sources_t *
+ngx_http_api_key_sources_create(ngx_pool_t *pool)
 {
-    uint64_t                    lengths;
-    ngx_uint_t                  n;
-    ngx_http_api_key_source_t  *source;
+    ngx_http_api_key_sources_t  *sources;
 
-    lengths = 0;
-    source = sources->elts;
+    sources = ngx_pcalloc(pool, sizeof(ngx_http_api_key_sources_t));
 
-    for (n = 0; n < sources->nelts; n++) {
-
-        switch (source[n].type) {
-
-        case NGX_HTTP_API_KEY_QUERY:
-            break;
-
-        case NGX_HTTP_API_KEY_COOKIE:
-            lengths |= ngx_http_api_key_length_bit(sizeof("cookie") - 1);
-            break;
-
-        default: /* NGX_HTTP_API_KEY_HEADER, NGX_HTTP_API_KEY_BEARER */
-            lengths |= ngx_http_api_key_length_bit(source[n].lowcase.len);
-        }
+    if (sources == NULL
+        || ngx_array_init(&sources->list, pool, 2,
+                          sizeof(ngx_http_api_key_source_t))
+           != NGX_OK)
+    {
+        return NULL;
     }
 
-    return lengths;
+    return sources;
 }
 
 
 ngx_uint_t
-ngx_http_api_key_in_query(ngx_array_t *sources)
+ngx_http_api_key_sources_have(ngx_http_api_key_sources_t *sources,
+    const ngx_http_api_key_source_t *source)
 {
     ngx_uint_t                  n;
-    ngx_http_api_key_source_t  *source;
+    ngx_http_api_key_source_t  *known;
 
-    source = sources->elts;
+    known = sources->list.elts;
 
-    for (n = 0; n < sources->nelts; n++) {
-        if (source[n].type == NGX_HTTP_API_KEY_QUERY) {
+    for (n = 0; n < sources->list.nelts; n++) {
+        if (known[n].type == source->type
+            && known[n].lowcase.len == source->lowcase.len
+            && ngx_strncmp(known[n].lowcase.data, source->lowcase.data,
+                           source->lowcase.len)
+               == 0)
+        {
             return 1;
         }
     }
 
     return 0;
+}
+
+
+ngx_int_t
+ngx_http_api_key_sources_add(ngx_http_api_key_sources_t *sources,
+    const ngx_http_api_key_source_t *source)
+{
+    ngx_http_api_key_source_t  *added;
+
+    if (ngx_http_api_key_sources_have(sources, source)) {
+        return NGX_OK;
+    }
+
+    added = ngx_array_push(&sources->list);
+    if (added == NULL) {
+        return NGX_ERROR;
+    }
+
+    *added = *source;
+
+    switch (source->type) {
+
+    case NGX_HTTP_API_KEY_QUERY:
+        sources->query = 1;
+        break;
+
+    case NGX_HTTP_API_KEY_COOKIE:
+        sources->lengths |= ngx_http_api_key_length_bit(sizeof("cookie") - 1);
+        break;
+
+    default: /* NGX_HTTP_API_KEY_HEADER, NGX_HTTP_API_KEY_BEARER */
+        sources->lengths |= ngx_http_api_key_length_bit(source->lowcase.len);
+    }
+
+    return NGX_OK;
 }
 
 
@@ -438,15 +469,15 @@ ngx_http_api_key_cookie_chosen(const api_key_piece_t *piece, void *data)
 
 static int
 ngx_http_api_key_chosen(const api_key_piece_t *piece, api_key_list_e list,
-    ngx_http_api_key_source_e type, ngx_array_t *sources)
+    ngx_http_api_key_source_e type, ngx_http_api_key_sources_t *sources)
 {
     ngx_uint_t                  n;
     api_key_str_t               name;
     ngx_http_api_key_source_t  *source;
 
-    source = sources->elts;
+    source = sources->list.elts;
 
-    for (n = 0; n < sources->nelts; n++) {
+    for (n = 0; n < sources->list.nelts; n++) {
 
         if (source[n].type != type) {
             continue;

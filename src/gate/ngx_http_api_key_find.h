@@ -24,7 +24,7 @@
  */
 
 ngx_int_t ngx_http_api_key_find(ngx_http_request_t *r,
-    ngx_array_t *from, ngx_http_api_key_request_t *state);
+    ngx_http_api_key_sources_t *from, ngx_http_api_key_request_t *state);
 
 
 /*
@@ -55,23 +55,28 @@ void ngx_http_api_key_query(ngx_str_t *text, api_key_str_t *query);
 
 
 /*
- * The lengths that names of headers have in which a source may stand, as bits,
- * so that a walk over all headers passes most of them by at once.
+ * A list of sources, in the pool, NULL when out of memory; whether a place is
+ * in it; a copy of a source put there unless it is: NGX_OK or NGX_ERROR.
  */
+
+ngx_http_api_key_sources_t *ngx_http_api_key_sources_create(ngx_pool_t *pool);
+ngx_uint_t ngx_http_api_key_sources_have(ngx_http_api_key_sources_t *sources,
+    const ngx_http_api_key_source_t *source);
+ngx_int_t ngx_http_api_key_sources_add(ngx_http_api_key_sources_t *sources,
+    const ngx_http_api_key_source_t *source);
+
+
+/* Whether a header may be a source, by the length of its name; most are not. */
 
 #define ngx_http_api_key_length_bit(len)  ((uint64_t) 1 << ((len) % 64))
 
-uint64_t ngx_http_api_key_header_lengths(ngx_array_t *sources);
-
-
-/* Whether one of the sources is in the query. */
-
-ngx_uint_t ngx_http_api_key_in_query(ngx_array_t *sources);
+#define ngx_http_api_key_may_hold(sources, header)                            \
+    ((sources)->lengths & ngx_http_api_key_length_bit((header)->key.len))
 
 
 /*
- * Whether a piece of a query or of a Cookie header has the name of one of an
- * array's sources of that type; as api_key_piece_pt, data is the array.
+ * Whether a piece of a query or of a Cookie header has the name of one of a
+ * list's sources of that type; as api_key_piece_pt, data is the list.
  */
 
 int ngx_http_api_key_query_chosen(const api_key_piece_t *piece, void *data);

@@ -20,19 +20,19 @@ static u_char *ngx_http_api_key_mask_error(ngx_http_request_t *r,
 static void ngx_http_api_key_mask_line_text(ngx_http_request_t *r,
     ngx_str_t *line);
 static void ngx_http_api_key_mask_short(ngx_str_t *text, u_char *buf,
-    ngx_array_t *sources);
+    ngx_http_api_key_sources_t *sources);
 static ngx_int_t ngx_http_api_key_mask_text(ngx_pool_t *pool, ngx_str_t *text,
-    ngx_array_t *sources);
+    ngx_http_api_key_sources_t *sources);
 static ngx_int_t ngx_http_api_key_mask_query(ngx_http_request_t *r,
-    ngx_array_t *sources);
+    ngx_http_api_key_sources_t *sources);
 static ngx_int_t ngx_http_api_key_mask_headers(ngx_http_request_t *r,
-    ngx_array_t *sources);
+    ngx_http_api_key_sources_t *sources);
 static ngx_int_t ngx_http_api_key_mask_header(ngx_pool_t *pool,
-    ngx_table_elt_t *header, ngx_array_t *sources);
+    ngx_table_elt_t *header, ngx_http_api_key_sources_t *sources);
 static void ngx_http_api_key_mask_echoes(ngx_http_request_t *r,
-    ngx_array_t *sources);
+    ngx_http_api_key_sources_t *sources);
 static void ngx_http_api_key_mask_list(ngx_http_request_t *r,
-    ngx_list_t *list, ngx_array_t *sources);
+    ngx_list_t *list, ngx_http_api_key_sources_t *sources);
 
 
 /* nginx's own, the same for each request */
@@ -47,7 +47,8 @@ ngx_http_api_key_mask_handler(ngx_http_request_t *r)
 
     ascf = ngx_http_get_module_srv_conf(r, ngx_http_api_key_module);
 
-    if (ascf->secrets->nelts && r->log_handler != ngx_http_api_key_mask_error)
+    if (ascf->secrets->list.nelts
+        && r->log_handler != ngx_http_api_key_mask_error)
     {
         ngx_http_api_key_mask_next = r->log_handler;
         r->log_handler = ngx_http_api_key_mask_error;
@@ -130,7 +131,7 @@ ngx_http_api_key_mask_line_text(ngx_http_request_t *r, ngx_str_t *line)
 
 static void
 ngx_http_api_key_mask_short(ngx_str_t *text, u_char *buf,
-    ngx_array_t *sources)
+    ngx_http_api_key_sources_t *sources)
 {
     u_char         *p;
     size_t          masked, n;
@@ -171,7 +172,7 @@ ngx_http_api_key_mask_log_handler(ngx_http_request_t *r)
 
     ascf = ngx_http_get_module_srv_conf(r, ngx_http_api_key_module);
 
-    if (ascf->secrets->nelts == 0) {
+    if (ascf->secrets->list.nelts == 0) {
         return NGX_OK;
     }
 
@@ -207,11 +208,12 @@ failed:
 /* Where the query stands: in the request line, the target, the arguments. */
 
 static ngx_int_t
-ngx_http_api_key_mask_query(ngx_http_request_t *r, ngx_array_t *sources)
+ngx_http_api_key_mask_query(ngx_http_request_t *r,
+    ngx_http_api_key_sources_t *sources)
 {
     ngx_str_t  args;
 
-    if (!ngx_http_api_key_in_query(sources)) {
+    if (!sources->query) {
         return NGX_OK;
     }
 
@@ -249,7 +251,8 @@ ngx_http_api_key_mask_query(ngx_http_request_t *r, ngx_array_t *sources)
 
 
 ngx_int_t
-ngx_http_api_key_mask_line(ngx_http_request_t *r, ngx_array_t *sources)
+ngx_http_api_key_mask_line(ngx_http_request_t *r,
+    ngx_http_api_key_sources_t *sources)
 {
     ngx_http_api_key_mask_line_text(r, &r->request_line);
 
@@ -259,7 +262,7 @@ ngx_http_api_key_mask_line(ngx_http_request_t *r, ngx_array_t *sources)
 
 static ngx_int_t
 ngx_http_api_key_mask_text(ngx_pool_t *pool, ngx_str_t *text,
-    ngx_array_t *sources)
+    ngx_http_api_key_sources_t *sources)
 {
     u_char         *p, *start;
     size_t          masked, n;
@@ -304,15 +307,14 @@ ngx_http_api_key_mask_text(ngx_pool_t *pool, ngx_str_t *text,
 
 
 static ngx_int_t
-ngx_http_api_key_mask_headers(ngx_http_request_t *r, ngx_array_t *sources)
+ngx_http_api_key_mask_headers(ngx_http_request_t *r,
+    ngx_http_api_key_sources_t *sources)
 {
-    uint64_t          lengths;
     ngx_uint_t        i, query;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *header;
 
-    query = ngx_http_api_key_in_query(sources);
-    lengths = ngx_http_api_key_header_lengths(sources);
+    query = sources->query;
 
     part = &r->headers_in.headers.part;
     header = part->elts;
@@ -329,7 +331,7 @@ ngx_http_api_key_mask_headers(ngx_http_request_t *r, ngx_array_t *sources)
             i = 0;
         }
 
-        if ((lengths & ngx_http_api_key_length_bit(header[i].key.len))
+        if (ngx_http_api_key_may_hold(sources, &header[i])
             && ngx_http_api_key_mask_header(r->pool, &header[i], sources)
                != NGX_OK)
         {
@@ -352,7 +354,7 @@ ngx_http_api_key_mask_headers(ngx_http_request_t *r, ngx_array_t *sources)
 
 static ngx_int_t
 ngx_http_api_key_mask_header(ngx_pool_t *pool, ngx_table_elt_t *header,
-    ngx_array_t *sources)
+    ngx_http_api_key_sources_t *sources)
 {
     u_char                     *p;
     size_t                      masked;
@@ -361,9 +363,9 @@ ngx_http_api_key_mask_header(ngx_pool_t *pool, ngx_table_elt_t *header,
     api_key_str_t               cookie;
     ngx_http_api_key_source_t  *source;
 
-    source = sources->elts;
+    source = sources->list.elts;
 
-    for (n = 0; n < sources->nelts; n++) {
+    for (n = 0; n < sources->list.nelts; n++) {
 
         switch (source[n].type) {
 
@@ -426,7 +428,8 @@ ngx_http_api_key_mask_header(ngx_pool_t *pool, ngx_table_elt_t *header,
  */
 
 static void
-ngx_http_api_key_mask_echoes(ngx_http_request_t *r, ngx_array_t *sources)
+ngx_http_api_key_mask_echoes(ngx_http_request_t *r,
+    ngx_http_api_key_sources_t *sources)
 {
     ngx_http_api_key_mask_list(r, &r->headers_out.headers, sources);
 
@@ -439,7 +442,7 @@ ngx_http_api_key_mask_echoes(ngx_http_request_t *r, ngx_array_t *sources)
 
 static void
 ngx_http_api_key_mask_list(ngx_http_request_t *r, ngx_list_t *list,
-    ngx_array_t *sources)
+    ngx_http_api_key_sources_t *sources)
 {
     ngx_uint_t                   i;
     ngx_list_part_t             *part;

@@ -33,7 +33,7 @@ ngx_int_t ngx_http_api_key_mask_log_handler(ngx_http_request_t *r);
  */
 
 ngx_int_t ngx_http_api_key_mask_line(ngx_http_request_t *r,
-    ngx_array_t *sources);
+    ngx_http_api_key_sources_t *sources);
 
 
 /* Overwrites each occurrence of secret in text by "*". */

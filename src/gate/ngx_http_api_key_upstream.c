@@ -12,11 +12,12 @@
 
 
 static ngx_int_t ngx_http_api_key_upstream_headers(ngx_http_request_t *r,
-    ngx_array_t *sources);
+    ngx_http_api_key_sources_t *sources);
 static ngx_int_t ngx_http_api_key_upstream_header(ngx_http_request_t *r,
-    ngx_table_elt_t *header, ngx_array_t *sources, ngx_uint_t *changed);
+    ngx_table_elt_t *header, ngx_http_api_key_sources_t *sources,
+    ngx_uint_t *changed);
 static ngx_int_t ngx_http_api_key_upstream_cookie(ngx_http_request_t *r,
-    ngx_table_elt_t *header, ngx_array_t *sources);
+    ngx_table_elt_t *header, ngx_http_api_key_sources_t *sources);
 static void ngx_http_api_key_upstream_remove(ngx_http_request_t *r,
     ngx_list_part_t *part, ngx_uint_t i);
 static void ngx_http_api_key_upstream_unlink(ngx_http_request_t *r,
@@ -25,7 +26,7 @@ static void ngx_http_api_key_upstream_unlink(ngx_http_request_t *r,
 static ngx_int_t ngx_http_api_key_upstream_query(ngx_http_request_t *r,
     ngx_http_api_key_loc_conf_t *alcf, ngx_http_api_key_request_t *state);
 static ngx_int_t ngx_http_api_key_upstream_without(ngx_pool_t *pool,
-    ngx_str_t *text, api_key_str_t *query, ngx_array_t *sources,
+    ngx_str_t *text, api_key_str_t *query, ngx_http_api_key_sources_t *sources,
     api_key_str_t *own, ngx_str_t *result, size_t *removed);
 
 static ngx_int_t ngx_http_api_key_upstream_swap(ngx_pool_t *pool,
@@ -67,16 +68,15 @@ ngx_http_api_key_upstream_strip(ngx_http_request_t *r,
 
 
 static ngx_int_t
-ngx_http_api_key_upstream_headers(ngx_http_request_t *r, ngx_array_t *sources)
+ngx_http_api_key_upstream_headers(ngx_http_request_t *r,
+    ngx_http_api_key_sources_t *sources)
 {
-    uint64_t          lengths;
     ngx_int_t         rc;
     ngx_uint_t        i, changed;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *header;
 
     changed = 0;
-    lengths = ngx_http_api_key_header_lengths(sources);
 
     part = &r->headers_in.headers.part;
     header = part->elts;
@@ -93,7 +93,7 @@ ngx_http_api_key_upstream_headers(ngx_http_request_t *r, ngx_array_t *sources)
             i = 0;
         }
 
-        if (!(lengths & ngx_http_api_key_length_bit(header[i].key.len))) {
+        if (!ngx_http_api_key_may_hold(sources, &header[i])) {
             continue;
         }
 
@@ -127,16 +127,17 @@ done:
 
 static ngx_int_t
 ngx_http_api_key_upstream_header(ngx_http_request_t *r,
-    ngx_table_elt_t *header, ngx_array_t *sources, ngx_uint_t *changed)
+    ngx_table_elt_t *header, ngx_http_api_key_sources_t *sources,
+    ngx_uint_t *changed)
 {
     ngx_int_t                   rc;
     ngx_str_t                   token;
     ngx_uint_t                  n;
     ngx_http_api_key_source_t  *source;
 
-    source = sources->elts;
+    source = sources->list.elts;
 
-    for (n = 0; n < sources->nelts; n++) {
+    for (n = 0; n < sources->list.nelts; n++) {
 
         switch (source[n].type) {
 
@@ -181,7 +182,7 @@ ngx_http_api_key_upstream_header(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_api_key_upstream_cookie(ngx_http_request_t *r,
-    ngx_table_elt_t *header, ngx_array_t *sources)
+    ngx_table_elt_t *header, ngx_http_api_key_sources_t *sources)
 {
     u_char         *p;
     size_t          removed;
@@ -366,7 +367,7 @@ ngx_http_api_key_upstream_query(ngx_http_request_t *r,
     ngx_http_api_key_source_t    *place;
     ngx_http_api_key_upstream_t  *upstream;
 
-    if (!ngx_http_api_key_in_query(alcf->remove)) {
+    if (!alcf->remove->query) {
         return NGX_OK;
     }
 
@@ -463,8 +464,8 @@ ngx_http_api_key_upstream_query(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_api_key_upstream_without(ngx_pool_t *pool, ngx_str_t *text,
-    api_key_str_t *query, ngx_array_t *sources, api_key_str_t *own,
-    ngx_str_t *result, size_t *removed)
+    api_key_str_t *query, ngx_http_api_key_sources_t *sources,
+    api_key_str_t *own, ngx_str_t *result, size_t *removed)
 {
     u_char         *p;
     size_t          len, head;
@@ -624,7 +625,7 @@ ngx_http_api_key_upstream_prepare(ngx_http_request_t *r,
 {
     size_t                      n;
     api_key_str_t               own, query;
-    ngx_array_t                 none;
+    ngx_http_api_key_sources_t  none;
     ngx_http_api_key_swap_t    *swap;
     ngx_http_api_key_source_t  *place;
 
@@ -657,7 +658,7 @@ ngx_http_api_key_upstream_prepare(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    ngx_memzero(&none, sizeof(ngx_array_t));
+    ngx_memzero(&none, sizeof(ngx_http_api_key_sources_t));
 
     if (swap->own_args.data == NULL
         || r->args.data != swap->clean_args.data
