@@ -7,6 +7,7 @@
 
 #include "ngx_http_api_key_inquiry.h"
 #include "ngx_http_api_key_lookup.h"
+#include "ngx_http_api_key_used.h"
 #include "ngx_http_api_key_wait.h"
 
 
@@ -76,6 +77,7 @@ ngx_http_api_key_inquire_one(ngx_http_request_t *r,
     place.room = state->room;
 
     ngx_http_api_key_inquire_digest(state, state->pepper);
+    ngx_http_api_key_used_soon(state->store, state->digest);
 
     if (state->live) {
         state->from = NGX_HTTP_API_KEY_FROM_LIVE;

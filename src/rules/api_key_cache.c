@@ -13,13 +13,17 @@
 #include "api_key_table.h"
 
 
-#define API_KEY_CELL           224            /* bytes */
+#define API_KEY_LINE           64             /* bytes, of a CPU's cache */
+
+#define API_KEY_CELL           (3 * API_KEY_LINE)
 #define API_KEY_CELL_DATA      (API_KEY_CELL - offsetof(api_key_cell_t, data))
 #define API_KEY_CELL_MORE      (API_KEY_CELL - offsetof(api_key_more_t, data))
 
 #define API_KEY_CELLS_MIN      64
 #define API_KEY_UNKNOWN_SHARE  16             /* one cell of so many */
 #define API_KEY_CHAIN          2              /* cells to a bucket */
+#define API_KEY_SCARCE         8              /* less than one cell of so many
+                                                 is left */
 
 
 typedef struct {
@@ -109,7 +113,8 @@ api_key_cache_init(void *mem, size_t size, uint64_t seed)
     size_t            n, head;
     api_key_cache_t  *cache;
 
-    head = (sizeof(api_key_cache_t) + 63) & ~(size_t) 63;
+    head = (sizeof(api_key_cache_t) + API_KEY_LINE - 1)
+           & ~(size_t) (API_KEY_LINE - 1);
 
     if (size < head) {
         return NULL;
@@ -217,7 +222,15 @@ api_key_cache_get(api_key_cache_t *cache, const unsigned char *id,
 
     class = api_key_class(cache, cell->len);
 
-    if (class->newest != n) {
+    /*
+     * Its neighbours in the list are memory that nothing else here needs.  While
+     * there is room for all, it is enough that an answer comes to the front
+     * each time when it is asked for.
+     */
+
+    if (class->newest != n
+        && class->left < (class->end - class->begin) / API_KEY_SCARCE)
+    {
         api_key_unlink(cache, class, n);
         api_key_link(cache, class, n);
     }
@@ -395,6 +408,11 @@ api_key_find(const api_key_cache_t *cache, const unsigned char *id)
     for (n = api_key_bucket(cache, id)->first; n; n = cell->next) {
         cell = api_key_cell(cache, n);
 
+        /* the head is waited for; what is behind it can come meanwhile */
+
+        __builtin_prefetch((unsigned char *) cell + API_KEY_LINE);
+        __builtin_prefetch((unsigned char *) cell + 2 * API_KEY_LINE);
+
         if (memcmp(cell->id, id, API_KEY_ID_LEN) == 0) {
             break;
         }
@@ -404,7 +422,7 @@ api_key_find(const api_key_cache_t *cache, const unsigned char *id)
 }
 
 
-/* The list from the newest to the oldest, by use. */
+/* The list from the newest to the oldest. */
 
 static void
 api_key_link(api_key_cache_t *cache, api_key_class_t *class, uint32_t n)

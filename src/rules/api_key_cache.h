@@ -100,7 +100,9 @@ int api_key_cache_holds(const api_key_cache_t *cache, const unsigned char *id,
 /*
  * Keeps an answer that stamp still holds for, unless there is one that was
  * asked for later: the len bytes of a record, or that there is none (len 0).
- * The oldest make room, records for records and unknown keys for unknown keys.
+ * The oldest make room, records for records and unknown keys for unknown keys:
+ * by their last use as long as little room is left, before by when they were
+ * asked for.
  * Returns how many records had to go.
  */
 

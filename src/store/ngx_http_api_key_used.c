@@ -45,6 +45,7 @@ typedef struct {
 } ngx_http_api_key_used_batch_t;
 
 
+static ngx_uint_t ngx_http_api_key_used_slot(const u_char *id);
 static void ngx_http_api_key_used_at(ngx_http_api_key_store_t *store,
     const u_char *id, time_t at);
 static ngx_http_api_key_uses_t *ngx_http_api_key_used_create(
@@ -58,9 +59,34 @@ static void ngx_http_api_key_used_written(void *data,
 
 
 void
+ngx_http_api_key_used_soon(ngx_http_api_key_store_t *store, const u_char *id)
+{
+    if (store->uses) {
+        __builtin_prefetch(&store->uses->slots[ngx_http_api_key_used_slot(id)],
+                           1);
+    }
+}
+
+
+void
 ngx_http_api_key_used(ngx_http_api_key_store_t *store, const u_char *id)
 {
     ngx_http_api_key_used_at(store, id, ngx_time());
+}
+
+
+/* The slot of id, or where the search for it begins. */
+
+static ngx_uint_t
+ngx_http_api_key_used_slot(const u_char *id)
+{
+    uint32_t  digits;
+
+    ngx_memcpy(&digits, id, sizeof(uint32_t));
+
+    /* the product's highest bits depend on all of the digits */
+
+    return (digits * 2654435769u) >> (32 - NGX_HTTP_API_KEY_USED_BITS);
 }
 
 
@@ -68,7 +94,6 @@ static void
 ngx_http_api_key_used_at(ngx_http_api_key_store_t *store, const u_char *id,
     time_t at)
 {
-    uint32_t                  digits;
     ngx_uint_t                i;
     ngx_http_api_key_use_t   *use;
     ngx_http_api_key_uses_t  *uses;
@@ -82,14 +107,7 @@ ngx_http_api_key_used_at(ngx_http_api_key_store_t *store, const u_char *id,
         }
     }
 
-    ngx_memcpy(&digits, id, sizeof(uint32_t));
-
-    /* the product's highest bits depend on all of the digits */
-
-    for (i = (digits * 2654435769u) >> (32 - NGX_HTTP_API_KEY_USED_BITS);
-         /* void */ ;
-         i++)
-    {
+    for (i = ngx_http_api_key_used_slot(id); /* void */ ; i++) {
         use = &uses->slots[i % NGX_HTTP_API_KEY_USED_SLOTS];
 
         if (use->at == 0) {

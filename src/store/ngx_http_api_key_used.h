@@ -20,6 +20,15 @@
 void ngx_http_api_key_used(ngx_http_api_key_store_t *store, const u_char *id);
 
 
+/*
+ * The same may be noted soon: fetches the memory for it, while the key itself is
+ * looked for elsewhere.
+ */
+
+void ngx_http_api_key_used_soon(ngx_http_api_key_store_t *store,
+    const u_char *id);
+
+
 /* Writes at once: this worker begins to exit.  data is the store. */
 
 void ngx_http_api_key_used_leaving(void *data);

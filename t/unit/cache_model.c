@@ -40,7 +40,7 @@ static question_t  questions[STAMPS];
 
 static uint64_t    tick, msec, sequence, all_drops, salt;
 static uint64_t    bucket_drops[2048];
-static uint32_t    room[2];
+static uint32_t    room[2], size[2];
 
 
 static uint64_t
@@ -156,7 +156,9 @@ model_get(unsigned n, const api_key_trust_t *trust, size_t max)
         return API_KEY_CACHE_MISS;
     }
 
-    answer->used = ++tick;
+    if (room[answer->len != 0] < size[answer->len != 0] / API_KEY_SCARCE) {
+        answer->used = ++tick;
+    }
 
     return answer->len ? API_KEY_CACHE_RECORD : API_KEY_CACHE_UNKNOWN;
 }
@@ -239,6 +241,8 @@ model_start(size_t cells, uint64_t seed)
     all_drops = 0;
     room[0] = (uint32_t) (cells / 16);
     room[1] = (uint32_t) (cells - cells / 16);
+    size[0] = room[0];
+    size[1] = room[1];
 
     for (n = 0; n < STAMPS; n++) {
         questions[n].n = n;
