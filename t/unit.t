@@ -6,6 +6,7 @@
 # work, and relays what each of t/unit/*.c prints.  CC and CFLAGS are heeded.
 #
 #   TEST_UNIT=cache    only those whose names begin so
+#   TEST_COVERAGE=dir  compiles there, with gcov's counters and no sanitizers
 
 use warnings;
 use strict;
@@ -13,17 +14,21 @@ use strict;
 use Cwd qw(abs_path);
 use File::Basename qw(basename dirname);
 use File::Glob qw(bsd_glob);
+use File::Path qw(make_path);
 use File::Temp qw(tempdir);
 use Test::More;
 
 my $root = dirname(dirname(abs_path(__FILE__)));
-my $dir = tempdir('api_key_unit_XXXXXX', TMPDIR => 1, CLEANUP => 1);
+my $coverage = $ENV{TEST_COVERAGE};
+my $dir = $coverage
+    || tempdir('api_key_unit_XXXXXX', TMPDIR => 1, CLEANUP => 1);
 
 my $only = $ENV{TEST_UNIT} // '';
 my $cc = $ENV{CC} || 'cc';
 my @flags = (qw(-std=c11 -O1 -g -Wall -Wextra -Werror -Wno-unused-parameter),
     "-I$root/src/rules", split ' ', $ENV{CFLAGS} || '');
-push @flags, sanitizers();
+make_path($dir);
+push @flags, $coverage ? qw(-O0 --coverage) : sanitizers();
 
 # What is freed is watched for a while only, or some tests take 800 MB.
 

@@ -32,6 +32,9 @@ static const struct {
     { API_KEY_QUERY, "KEY=K", "", "key=OWN", "KEY=***", 1 },
     { API_KEY_QUERY, "%6Be%79=K", "", "key=OWN", "%6Be%79=***", 1 },
     { API_KEY_QUERY, "%u006bey=K", "", "key=OWN", "%u006bey=***", 1 },
+    { API_KEY_QUERY, "%U006bey=K", "", "key=OWN", "%U006bey=***", 1 },
+    { API_KEY_QUERY, "%6b%65=K", "%6b%65=K", "%6b%65=K&key=OWN", "%6b%65=K",
+      0 },
     { API_KEY_QUERY, "%u016bey=K", "%u016bey=K", "%u016bey=K&key=OWN",
       "%u016bey=K", 0 },
     { API_KEY_QUERY, "%6gey=K", "%6gey=K", "%6gey=K&key=OWN", "%6gey=K", 0 },
@@ -51,6 +54,12 @@ static const struct {
       "a=1; key=***;b=2", 1 },
     { API_KEY_COOKIE, "a=1; Key = K ", "a=1", "a=1; key=OWN",
       "a=1; Key = *** ", 1 },
+    { API_KEY_COOKIE, "a=1;\tkey\t=\tK\t", "a=1", "a=1; key=OWN",
+      "a=1;\tkey\t=\t***\t", 1 },
+    { API_KEY_COOKIE, "key=K; ", "", "key=OWN; ", "key=***; ", 1 },
+    { API_KEY_COOKIE, "key=", "", "key=OWN", "key=", 1 },
+    { API_KEY_COOKIE, "key= ", "", "key=OWN", "key= ", 1 },
+    { API_KEY_COOKIE, "=K", "=K", "=K; key=OWN", "=K", 0 },
     { API_KEY_COOKIE, "a=1", "a=1", "a=1; key=OWN", "a=1", 0 },
     { API_KEY_COOKIE, "%6bey=K", "%6bey=K", "%6bey=K; key=OWN", "%6bey=K", 0 }
 };
@@ -73,6 +82,8 @@ static const struct {
     { "DELETE-ALL", "DELETE", 0 },
     { "X-DELETE", "DELETE", 0 },
     { "XDELETE", "DELETE", 0 },
+    { "9DELETE", "DELETE", 0 },
+    { "DELETE0", "DELETE", 0 },
     { "DELET", "DELETE", 0 },
     { "", "DELETE", 0 },
     { "DELETED,DELETE", "DELETE", 1 }
@@ -124,9 +135,9 @@ main(void)
                0, "no list at all");
     }
 
-    text = str("a%20b%2Bc+%u0041%zz%4");
+    text = str("a%20b%2Bc+%u0041%zz%-1%4[%4");
     len = api_key_query_decode(buf, &text);
-    is_bytes(buf, len, "a b+c+A%zz%4", "decoded");
+    is_bytes(buf, len, "a b+c+A%zz%-1%4[%4", "decoded");
 
     text = str("%u4141x");
     len = api_key_query_decode(buf, &text);

@@ -200,6 +200,9 @@ test_tokens(void)
     api_key_str_t          text;
     api_key_admin_token_t  token;
 
+    char               buf[] = "ops:read:" HASH;
+    static const char  others[] = "/:@AFG[`gz -";
+
     text = str("# who may\n"
                "\n"
                "ops:write:" HASH "\r\n"
@@ -245,6 +248,16 @@ test_tokens(void)
         is_text(reason, malformed[i].reason, malformed[i].text);
         is_int(line, 1, "its line");
         is_int((long long) text.len, 0, "it is passed over");
+    }
+
+    /* next to the digits and letters, and the letters behind them */
+
+    for (i = 0; i < sizeof(others) - 1; i++) {
+        buf[sizeof("ops:read:")] = others[i];
+        text = str(buf);
+
+        is_int(api_key_secret_token(&text, &token, &line, &reason), -1,
+               "no hexadecimal digit");
     }
 
     text = bytes("op\0s:read:" HASH, 10 + 64);
