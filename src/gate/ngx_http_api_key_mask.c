@@ -176,6 +176,10 @@ ngx_http_api_key_mask_log_handler(ngx_http_request_t *r)
         return NGX_OK;
     }
 
+    /* what failed while it was read has not come by the first handler */
+
+    (void) ngx_http_api_key_mask_handler(r);
+
     if (ngx_http_api_key_mask_headers(r, ascf->secrets) != NGX_OK
         || ngx_http_api_key_mask_query(r, ascf->secrets) != NGX_OK)
     {
@@ -329,6 +333,13 @@ ngx_http_api_key_mask_headers(ngx_http_request_t *r,
             part = part->next;
             header = part->elts;
             i = 0;
+        }
+
+        /* the last one, where nginx ran out of memory while it read headers */
+
+        if (header[i].lowcase_key == NULL) {
+            ngx_str_set(&header[i].value, "***");
+            continue;
         }
 
         if (ngx_http_api_key_may_hold(sources, &header[i])
