@@ -108,15 +108,18 @@ ngx_http_api_key_admin_handler(ngx_http_request_t *r)
         return ngx_http_api_key_admin_refuse(r, 403, "forbidden");
     }
 
-    route = ngx_http_api_key_route_find(r->pool, r->method, &path, id, &allow);
+    rc = ngx_http_api_key_route_find(r->pool, r->method, &path, id, &route,
+                                     &allow);
 
-    if (route == NULL && allow.len == 0) {
+    if (rc == NGX_DECLINED && allow.len == 0) {
         return ngx_http_api_key_admin_refuse(r, 404, "not_found");
     }
 
-    if (route == NULL) {
+    if (rc != NGX_OK) {
 
-        if (ngx_http_api_key_answer_header(r, "Allow", &allow) == NULL) {
+        if (rc == NGX_ERROR
+            || ngx_http_api_key_answer_header(r, "Allow", &allow) == NULL)
+        {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 

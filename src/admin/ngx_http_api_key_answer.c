@@ -324,7 +324,7 @@ ngx_http_api_key_answer_send(ngx_http_request_t *r, ngx_uint_t status,
 
     b = ngx_calloc_buf(r->pool);
     if (b == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_ERROR;
     }
 
     b->pos = body->data;

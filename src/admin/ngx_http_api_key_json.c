@@ -37,15 +37,25 @@ ngx_http_api_key_json_parse(ngx_http_api_key_call_t *call, ngx_str_t *text)
         goto invalid;
     }
 
+    /* out of memory is all that jansson does not always tell in its error */
+
+    ngx_set_errno(0);
+
     call->body = json_loadb((char *) text->data, text->len,
                             JSON_REJECT_DUPLICATES, &error);
 
-    if (call->body == NULL) {
-        return ngx_http_api_key_json_fault(call, text, &error);
-    }
-
     if (json_is_object(call->body)) {
         return NGX_OK;
+    }
+
+    if (call->body == NULL && ngx_errno == NGX_ENOMEM) {
+        (void) ngx_http_api_key_call_problem(call, 500, "internal_error",
+                                             NULL);
+        return NGX_DECLINED;
+    }
+
+    if (call->body == NULL) {
+        return ngx_http_api_key_json_fault(call, text, &error);
     }
 
 invalid:

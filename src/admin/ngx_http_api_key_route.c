@@ -94,9 +94,10 @@ static const struct {
 };
 
 
-const ngx_http_api_key_route_t *
+ngx_int_t
 ngx_http_api_key_route_find(ngx_pool_t *pool, ngx_uint_t method,
-    ngx_str_t *path, u_char *id, ngx_str_t *allow)
+    ngx_str_t *path, u_char *id, const ngx_http_api_key_route_t **found,
+    ngx_str_t *allow)
 {
     u_char                          *p;
     ngx_uint_t                       i, methods;
@@ -117,19 +118,20 @@ ngx_http_api_key_route_find(ngx_pool_t *pool, ngx_uint_t method,
         }
 
         if (route->method == method) {
-            return route;
+            *found = route;
+            return NGX_OK;
         }
 
         methods |= route->method;
     }
 
     if (methods == 0) {
-        return NULL;
+        return NGX_DECLINED;
     }
 
     p = ngx_pnalloc(pool, sizeof("GET, HEAD, POST, PUT, PATCH, DELETE"));
     if (p == NULL) {
-        return NULL;
+        return NGX_ERROR;
     }
 
     allow->data = p;
@@ -143,7 +145,7 @@ ngx_http_api_key_route_find(ngx_pool_t *pool, ngx_uint_t method,
 
     allow->len = p - allow->data;
 
-    return NULL;
+    return NGX_DECLINED;
 }
 
 

@@ -34,13 +34,14 @@ typedef struct {
 /*
  * Finds the route of what follows the location's name in the URI.  HEAD is
  * looked for as GET.  An id in the path is copied to id (API_KEY_ID_LEN
- * bytes).  Returns NULL when there is none; allow, of which data is from pool,
- * then lists the methods that the path has, or is empty for an unknown path or
- * when out of memory.
+ * bytes).  Returns NGX_OK; NGX_DECLINED when there is none: allow, of which
+ * data is from pool, then lists the methods that the path has, or is empty for
+ * an unknown path; NGX_ERROR when out of memory.
  */
 
-const ngx_http_api_key_route_t *ngx_http_api_key_route_find(ngx_pool_t *pool,
-    ngx_uint_t method, ngx_str_t *path, u_char *id, ngx_str_t *allow);
+ngx_int_t ngx_http_api_key_route_find(ngx_pool_t *pool, ngx_uint_t method,
+    ngx_str_t *path, u_char *id, const ngx_http_api_key_route_t **found,
+    ngx_str_t *allow);
 
 
 /*
