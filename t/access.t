@@ -3,18 +3,23 @@
 # kind of bad key from another.  Seen red with the digest compare inverted, the
 # expiry check dropped and the ambiguity check dropped, with the end of the
 # digest not compared, with an empty header taken for a key, and with a redirect
-# that counts as judged.
+# that counts as judged, with header names compared by their hash alone, with a
+# "_" taken for any character, and with an address of the other family.
 
 use Gate;
 use Digest::SHA qw(sha256_hex);
+use IO::Socket::IP;
+use IO::Socket::UNIX;
 
 my $t = Gate->new;
 my $redis = $t->redis;
 my $backend = $t->backend;
 my $pepper = 'pepper-of-this-test-0123456789abcdef';
+my $ipv6 = IO::Socket::IP->new(LocalHost => '::1', Listen => 1)
+    ? 'listen [::1]:%%PORT_1%%;' : '';
 
 $t->write('pepper', "$pepper\nnone\n", 0600);
-$t->conf(<<'EOC');
+$t->conf(<<'EOC' =~ s/listen_v6;/$ipv6/r);
     log_format k '$api_key_status $api_key_error $api_key_id $api_key_name '
                  '$api_key_scopes $api_key_expires $api_key_meta_team '
                  '$api_key_cache';
@@ -28,6 +33,8 @@ $t->conf(<<'EOC');
 
     server {
         listen 127.0.0.1:%%PORT_0%%;
+        listen unix:%%TESTDIR%%/gate.sock;
+        listen_v6;
         underscores_in_headers on;
 
         location / { api_key shop; proxy_pass http://%%BACKEND%%; }
@@ -54,6 +61,22 @@ $t->conf(<<'EOC');
         location /outer/ { api_key shop; try_files /nothing /inner/; }
         location /inner/ {
             api_key off; api_key_clear DELETE;
+            proxy_pass http://%%BACKEND%%;
+        }
+        location /named/ {
+            api_key shop;
+            api_key_from header:X-API-Key bearer query:key cookie:key
+                         header:key header:x-fourteen-len;
+            proxy_pass http://%%BACKEND%%;
+        }
+        location /args/ {
+            api_key shop;
+            api_key_from query:key;
+            set $args "a=1&$args";
+            proxy_pass http://%%BACKEND%%;
+        }
+        location /unkeyed/ {
+            api_key_clear DELETE;
             proxy_pass http://%%BACKEND%%;
         }
         location /limit/ {
@@ -208,6 +231,57 @@ is(($backend->requests)[-1]->header('x-api-key'), $gone, 'goes as it came');
 is(status('/observe/', h($key)), 200, 'a good key');
 is(($backend->requests)[-1]->header('x-api-key'), undef, 'is removed');
 is($t->delete('/observe/', h($key))->status, 403, 'a clear is refused');
+
+# names that only look alike: of the same hash, of the same hash and another
+# length, and with "_" for what is no "-"
+
+for my $name ('X-C2i-Key', 'C7thorization', 'E1okie', 'ahrxvvcynoirdn',
+    'dpotbokbxirpnc', 'ahrxrxquawmrgy', 'x-api_k_y', 'x_api-key')
+{
+    my $value = $name =~ /^(?:c7|dp)/i ? "Bearer $key"
+        : $name =~ /^(?:e1|ahrxrx)/i ? "key=$key" : $key;
+
+    is(status('/named/', $name => $value), 401, "$name is no source");
+}
+
+is(status('/named/', key => $key), 200, 'a header and a query of one name');
+is(status('/named/', Authorization => 'Bearer'), 401, 'no token');
+is(status('/named/', Cookie => "key=; key=$key"), 200, 'an empty cookie');
+is(status('/args/?key=' . $key =~ s/_/%5f/r), 200, 'twice, escaped');
+is(status('/args/?key='), 401, 'an empty one');
+is($t->delete('/unkeyed/')->status, 403, 'a clear where no key is read');
+is(status('/unkeyed/'), 200, 'and all else');
+
+# many headers
+
+is(status('/', (map { ("X-$_" => 1) } 1 .. 60), h($key)), 200,
+    'a key behind sixty headers');
+
+# other families of addresses
+
+sub over {
+    my ($socket, $key) = @_;
+    my $c = $t->connect(socket => $socket // die "no socket\n");
+    $c->request('GET', '/', close => 1, headers => [h($key)]);
+    return $c->response->status;
+}
+
+sub local { IO::Socket::UNIX->new(Peer => $t->dir . '/gate.sock') }
+
+is(over(&local, $key), 200, 'over a Unix socket');
+is(over(&local, $near), 403, 'which is of no network');
+
+SKIP: {
+    skip('no IPv6 here', 3) unless $ipv6;
+
+    my $v6 = sub {
+        IO::Socket::IP->new(PeerHost => '::1', PeerPort => $t->port(1))
+    };
+
+    is(over($v6->(), $key), 200, 'over IPv6');
+    is(over($v6->(), $away), 200, 'its address is allowed');
+    is(over($v6->(), $near), 403, 'it is none of IPv4');
+}
 
 # an internal redirect
 

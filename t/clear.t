@@ -27,6 +27,15 @@ $t->conf(<<'EOC');
             proxy_pass http://%%BACKEND%%;
         }
         location /open/ { api_key off; proxy_pass http://%%BACKEND%%; }
+        location /set/ {
+            set $args $http_x_args;
+            proxy_pass http://%%BACKEND%%;
+        }
+        location /raw/ {
+            api_key_clear off;
+            api_key_clear POST UNLOCK unless=^/raw/[%0-9a-f]+$;
+            proxy_pass http://%%BACKEND%%;
+        }
         location /none/ { api_key_clear off; proxy_pass http://%%BACKEND%%; }
         location /any/ {
             satisfy any; allow all;
@@ -185,6 +194,20 @@ is(scalar(grep { $_->status == 403 } @all), 49, 'all others are refused');
 is(scalar $backend->requests, $n + 1, 'one has reached the backend');
 
 # the trail
+
+# by a rewritten query, by one of the two forms of a path, and with a body that
+# only says more than the path where the method is DELETE
+
+is(call('GET', '/set/', 'X-Args' => '_method=delete'), 'not_armed',
+    'a method that a rewrite has put in');
+is(call('GET', '/set/', 'X-Args' => '_method=get'), 200, 'another one');
+is(call('POST', '/raw/1'), 200, 'harmless as sent and as read');
+is(call('POST', '/raw/1%2f'), 'not_armed', 'harmless only as sent');
+
+for my $method ('POST', 'UNLOCK') {
+    is(code($t->request($method, '/raw/1', body => 'id=',
+        headers => ['X-API-Key' => $key])), 200, "$method with a body");
+}
 
 $redis->cmd('DEL', 'shop:audit');
 $t->arm(60);

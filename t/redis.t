@@ -152,6 +152,10 @@ unlike($t->error_log, qr/\[crit\]/, 'nothing critical');
 # answers that a real Redis cannot be made to give
 
 for my $case (
+    ['a TTL that is refused', "*2\r\n\$1\r\na\r\n\$1\r\nb\r\n",
+        "-NOPERM no permission\r\n"],
+    ['a TTL that is none', "*2\r\n\$1\r\na\r\n\$1\r\nb\r\n",
+        "+OK\r\n"],
     ['LOADING', "-LOADING Redis is loading\r\n"],
     ['NOAUTH', "-NOAUTH Authentication required.\r\n"],
     ['NOPERM', "-NOPERM no permission\r\n"],
@@ -167,13 +171,13 @@ for my $case (
     ['many elements', "*100000\r\n" . "+x\r\n" x 100000],
     ['nothing, then the end', undef])
 {
-    my ($what, $bytes) = @$case;
+    my ($what, $bytes, $ttl) = @$case;
     my $t = Gate->new;
     my $server = $t->fake_redis(sub {
         my ($argv, $state) = @_;
         return Gate::FakeRedis::default($argv)
             if $argv->[0] !~ /^(HGETALL|PTTL)$/i;
-        return uc $argv->[0] eq 'PTTL' ? ":-1\r\n" : $bytes;
+        return uc $argv->[0] eq 'PTTL' ? $ttl // ":-1\r\n" : $bytes;
     });
     $t->conf(<<'EOC');
     api_key_store shop { server %%REDIS%%; cache off; }
@@ -190,6 +194,28 @@ EOC
     unlike($t->error_log, qr/[\x00-\x08\x0b-\x1f]/, 'the log is clean');
     $t->stop;
 }
+
+# a record that ends between the two commands
+
+my $ended = Gate->new;
+$ended->fake_redis(sub {
+    my ($argv, $state) = @_;
+    return Gate::FakeRedis::default($argv)
+        if $argv->[0] !~ /^(HGETALL|PTTL)$/i;
+    return uc $argv->[0] eq 'PTTL' ? ":-2\r\n" : record('ended');
+});
+$ended->conf(<<'EOC');
+    api_key_store shop { server %%REDIS%%; cache off; }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        api_key shop;
+        location / { root %%TESTDIR%%; }
+    }
+EOC
+$ended->start;
+is($ended->get('/', 'X-API-Key' => $unknown)->status, 401,
+    'a record that has just ended is none');
+$ended->stop;
 
 # a connection that breaks with a read on its way: it is sent once more
 
@@ -225,3 +251,17 @@ is($once->get('/', 'X-API-Key' => 'a-key-that-always-cuts')->status, 503,
 $once->stop;
 
 $t->done;
+
+
+# A good record of that name, as a reply.
+
+sub record {
+    my ($name) = @_;
+
+    my $digest = Digest::SHA::sha256_hex($unknown);
+    my @fields = (digest => $digest, name => $name, state => 'active',
+        created_at => 1);
+
+    return '*' . @fields . "\r\n" . join '',
+        map { '$' . length . "\r\n$_\r\n" } @fields;
+}

@@ -10,7 +10,8 @@ package Gate::Http;
 #   $t->parallel([$method, $target, headers => [...]], ...)  at the same time
 #   $t->h2($method, $target, headers => [...], body => ...)  HTTP/2, by curl
 #
-#   my $c = $t->connect;                      a connection to be kept
+#   my $c = $t->connect;                      a connection to be kept; over
+#                                             socket => SOCKET, if given
 #   $c->send($bytes); $c->request(...); my $r = $c->response;
 #   $c->close; $c->reset;                     reset: with a RST, as a crash does
 #
@@ -36,8 +37,8 @@ sub default_port {
 
 sub connect {
     my ($self, %opt) = @_;
-    return Gate::Connection->new($opt{port} // $self->default_port,
-        $opt{timeout});
+    return Gate::Connection->new($opt{socket} // $opt{port}
+        // $self->default_port, $opt{timeout});
 }
 
 
@@ -155,8 +156,9 @@ use Time::HiRes qw(time);
 sub new {
     my ($class, $port, $timeout) = @_;
 
-    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-        PeerPort => $port, Proto => 'tcp', Timeout => 5)
+    my $socket = ref $port ? $port
+        : IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port,
+            Proto => 'tcp', Timeout => 5)
         or die "connect to port $port: $!\n";
     binmode($socket);
 
