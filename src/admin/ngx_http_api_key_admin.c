@@ -141,13 +141,7 @@ ngx_http_api_key_admin_handler(ngx_http_request_t *r)
     hold->route = route;
     ngx_memcpy(hold->call->id, id, API_KEY_ID_LEN);
 
-    rc = ngx_http_api_key_body_read(r, ngx_http_api_key_admin_body);
-
-    if (rc == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
-        return ngx_http_api_key_answer_problem(r, 413, "too_large");
-    }
-
-    return rc;
+    return ngx_http_api_key_body_read(r, ngx_http_api_key_admin_body);
 }
 
 

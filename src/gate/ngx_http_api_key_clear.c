@@ -9,7 +9,7 @@
 
 
 static ngx_uint_t ngx_http_api_key_clear_method(ngx_http_request_t *r,
-    ngx_str_t *method);
+    ngx_str_t *name);
 static ngx_uint_t ngx_http_api_key_clear_header(ngx_http_request_t *r,
     api_key_str_t *method);
 static ngx_uint_t ngx_http_api_key_clear_query(ngx_http_request_t *r,

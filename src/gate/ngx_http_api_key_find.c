@@ -29,10 +29,6 @@ ngx_int_t
 ngx_http_api_key_find(ngx_http_request_t *r, ngx_http_api_key_sources_t *from,
     ngx_http_api_key_request_t *state)
 {
-    if (state->searched) {
-        return NGX_OK;
-    }
-
     state->searched = 1;
 
     ngx_http_api_key_find_headers(r, from, state);
