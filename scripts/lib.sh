@@ -15,7 +15,7 @@ TEST_PACKAGES="redis-server perl curl nghttp2-client python3-minimal procps
                prometheus faketime"
 NODE_PACKAGES="nodejs npm"
 BROWSER_PACKAGES="chromium"
-LINT_PACKAGES="cppcheck clang-tidy"
+LINT_PACKAGES="cppcheck clang-tidy shellcheck"
 SOURCE_PACKAGES="dpkg-dev"
 FUZZ_PACKAGES="clang libclang-rt-dev"
 BENCH_PACKAGES="haproxy strace valgrind"
