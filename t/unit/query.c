@@ -39,6 +39,7 @@ static const struct {
       "%u016bey=K", 0 },
     { API_KEY_QUERY, "%6gey=K", "%6gey=K", "%6gey=K&key=OWN", "%6gey=K", 0 },
     { API_KEY_QUERY, "ke%7", "ke%7", "ke%7&key=OWN", "ke%7", 0 },
+    { API_KEY_QUERY, "ke%", "ke%", "ke%&key=OWN", "ke%", 0 },
     { API_KEY_QUERY, "ke=K", "ke=K", "ke=K&key=OWN", "ke=K", 0 },
     { API_KEY_QUERY, "keyx=K", "keyx=K", "keyx=K&key=OWN", "keyx=K", 0 },
     { API_KEY_QUERY, "key%00=K", "key%00=K", "key%00=K&key=OWN", "key%00=K",
