@@ -1,9 +1,9 @@
 /*
  * Copyright (C) the ngx_http_api_key_module authors
  *
- * Guards the reading of what Redis sends: any split of the bytes gives the
- * same replies as the whole, and what is taken in is within its bounds.  Each
- * piece of nginx's pool, of which nginx-dev has headers only, is a block here.
+ * Guards the reading of what Redis sends, src/store/ngx_http_api_key_resp.c:
+ * any split of the bytes gives the same replies as the whole, and what is taken
+ * in is within its bounds.
  */
 
 #include "ngx_http_api_key_resp.h"
@@ -23,76 +23,7 @@ typedef struct {
 } transcript_t;
 
 
-typedef struct block_s  block_t;
-
-struct block_s {
-    block_t  *next;
-    void     *data;
-};
-
-
 static ngx_log_t  log_nowhere;
-
-
-void *
-ngx_calloc(size_t size, ngx_log_t *log)
-{
-    return calloc(1, size);
-}
-
-
-ngx_pool_t *
-ngx_create_pool(size_t size, ngx_log_t *log)
-{
-    return calloc(1, sizeof(block_t));
-}
-
-
-void *
-ngx_pcalloc(ngx_pool_t *pool, size_t size)
-{
-    block_t  *head = (block_t *) pool, *block;
-
-    block = malloc(sizeof(block_t));
-    check(block);
-
-    block->data = calloc(1, size);
-    check(block->data);
-
-    block->next = head->next;
-    head->next = block;
-
-    return block->data;
-}
-
-
-void *
-ngx_pnalloc(ngx_pool_t *pool, size_t size)
-{
-    return ngx_pcalloc(pool, size);
-}
-
-
-void
-ngx_reset_pool(ngx_pool_t *pool)
-{
-    block_t  *head = (block_t *) pool, *block;
-
-    while (head->next) {
-        block = head->next;
-        head->next = block->next;
-        free(block->data);
-        free(block);
-    }
-}
-
-
-void
-ngx_destroy_pool(ngx_pool_t *pool)
-{
-    ngx_reset_pool(pool);
-    free(pool);
-}
 
 
 static void
