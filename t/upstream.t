@@ -160,6 +160,8 @@ for (@cases) {
 is(got("/x?"), 'status 401', 'no key');
 is(got("/x?", 'X-API-Key' => $key), '/x?', 'an empty query stays');
 is(got("/x?a=1&", 'X-API-Key' => $key), '/x?a=1&', 'a lone & too');
+is(got("/x?key=$key#b"), '/x#b', 'nothing is left before a "#"');
+is(got("/x?key=$key#?key=b"), '/x?#?key=b', 'no other query begins then');
 
 my $b = head("/args/?key=$key", 'X-API-Key' => $key);
 unlike($b->raw, qr/\Q$key/, 'no copy in any header');

@@ -459,7 +459,8 @@ ngx_http_api_key_upstream_query(ngx_http_request_t *r,
 
 /*
  * Writes text to result without the pieces of its query that are sources, or
- * with own in their place.  Where nothing of the query is left, its "?" goes.
+ * with own in their place.  Where nothing of the query is left, its "?" goes,
+ * unless one behind a "#" would become the first and begin a query.
  */
 
 static ngx_int_t
@@ -468,7 +469,7 @@ ngx_http_api_key_upstream_without(ngx_pool_t *pool, ngx_str_t *text,
     api_key_str_t *own, ngx_str_t *result, size_t *removed)
 {
     u_char         *p;
-    size_t          len, head;
+    size_t          len, head, tail;
     api_key_str_t   rest;
     api_key_piece_t piece;
 
@@ -491,18 +492,21 @@ ngx_http_api_key_upstream_without(ngx_pool_t *pool, ngx_str_t *text,
     result->data = p;
 
     head = query->data - text->data;
+    tail = text->len - head - query->len;
     p = ngx_cpymem(p, text->data, head);
 
     len = api_key_list_without(p, query, API_KEY_QUERY,
                                ngx_http_api_key_query_chosen, sources, own,
                                removed);
 
-    if (len == 0 && head) {
+    if (len == 0 && head
+        && memchr(query->data + query->len, '?', tail) == NULL)
+    {
         p--;
     }
 
     p += len;
-    p = ngx_cpymem(p, query->data + query->len, text->len - head - query->len);
+    p = ngx_cpymem(p, query->data + query->len, tail);
 
     result->len = p - result->data;
 
