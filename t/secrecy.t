@@ -43,6 +43,7 @@ $t->conf(<<"EOC", log => 'notice');
         location /auto/ { proxy_pass http://$echo; }
         location /return { return 302 /elsewhere; }
         location /early { if (\$early = y) { return 204; } }
+        location /rewritten { set \$args "a b#c&\$args"; return 204; }
         location /413 { client_max_body_size 1; proxy_pass http://$echo; }
         location /limit { limit_req zone=z; proxy_pass http://$echo; }
         location /deny { deny all; }
@@ -67,9 +68,9 @@ my ($key) = $t->key(name => 'erp');
 my $bad = 'Wr0ng-key-of-a-client';
 $redis->monitor;
 
-my @targets = ('/x', '/auto', '/return', '/early', '/413', '/limit', '/limit',
-    '/deny', '/dead', '/slow', '/pass', '/observe', '/off', '/file', '//..%2f',
-    '/%zz');
+my @targets = ('/x', '/auto', '/return', '/early', '/rewritten', '/413',
+    '/limit', '/limit', '/deny', '/dead', '/slow', '/pass', '/observe', '/off',
+    '/file', '//..%2f', '/%zz');
 
 for my $port ($t->port(0), $t->port(1)) {
     for my $target (@targets) {

@@ -23,6 +23,9 @@ static void ngx_http_api_key_mask_short(ngx_str_t *text, u_char *buf,
     ngx_http_api_key_sources_t *sources);
 static ngx_int_t ngx_http_api_key_mask_text(ngx_pool_t *pool, ngx_str_t *text,
     ngx_http_api_key_sources_t *sources);
+static ngx_int_t ngx_http_api_key_mask_pieces(ngx_pool_t *pool,
+    ngx_str_t *text, api_key_str_t *query,
+    ngx_http_api_key_sources_t *sources);
 static ngx_int_t ngx_http_api_key_mask_query(ngx_http_request_t *r,
     ngx_http_api_key_sources_t *sources);
 static ngx_int_t ngx_http_api_key_mask_headers(ngx_http_request_t *r,
@@ -215,7 +218,7 @@ static ngx_int_t
 ngx_http_api_key_mask_query(ngx_http_request_t *r,
     ngx_http_api_key_sources_t *sources)
 {
-    ngx_str_t  args;
+    api_key_str_t  args;
 
     if (!sources->query) {
         return NGX_OK;
@@ -228,29 +231,12 @@ ngx_http_api_key_mask_query(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (r->args.len == 0) {
-        return NGX_OK;
-    }
+    /* these are a query as a whole, also where a rewrite put a "#" into it */
 
-    /* with its "?" it is a query like the others */
+    args.data = r->args.data;
+    args.len = r->args.len;
 
-    args.len = r->args.len + 1;
-    args.data = ngx_pnalloc(r->pool, args.len);
-    if (args.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    args.data[0] = '?';
-    ngx_memcpy(&args.data[1], r->args.data, r->args.len);
-
-    if (ngx_http_api_key_mask_text(r->pool, &args, sources) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    r->args.data = args.data + 1;
-    r->args.len = args.len - 1;
-
-    return NGX_OK;
+    return ngx_http_api_key_mask_pieces(r->pool, &r->args, &args, sources);
 }
 
 
@@ -268,19 +254,31 @@ static ngx_int_t
 ngx_http_api_key_mask_text(ngx_pool_t *pool, ngx_str_t *text,
     ngx_http_api_key_sources_t *sources)
 {
-    u_char         *p, *start;
-    size_t          masked, n;
-    api_key_str_t   query, rest;
-    api_key_piece_t piece;
+    api_key_str_t  query;
 
     ngx_http_api_key_query(text, &query);
 
-    if (query.len == 0) {
+    return ngx_http_api_key_mask_pieces(pool, text, &query, sources);
+}
+
+
+/* Masks in a text the query that is a part of it. */
+
+static ngx_int_t
+ngx_http_api_key_mask_pieces(ngx_pool_t *pool, ngx_str_t *text,
+    api_key_str_t *query, ngx_http_api_key_sources_t *sources)
+{
+    u_char          *p, *start;
+    size_t           masked, n;
+    api_key_str_t    rest;
+    api_key_piece_t  piece;
+
+    if (query->len == 0) {
         return NGX_OK;
     }
 
     masked = 0;
-    rest = query;
+    rest = *query;
 
     while (api_key_piece_next(&rest, API_KEY_QUERY, &piece)) {
         masked += piece.value.len
@@ -296,11 +294,11 @@ ngx_http_api_key_mask_text(ngx_pool_t *pool, ngx_str_t *text,
         return NGX_ERROR;
     }
 
-    n = query.data - text->data;
+    n = query->data - text->data;
     p = ngx_cpymem(start, text->data, n);
-    p += api_key_list_masked(p, &query, API_KEY_QUERY,
+    p += api_key_list_masked(p, query, API_KEY_QUERY,
                              ngx_http_api_key_query_chosen, sources, &masked);
-    n += query.len;
+    n += query->len;
     p = ngx_cpymem(p, text->data + n, text->len - n);
 
     text->data = start;
