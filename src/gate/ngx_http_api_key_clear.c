@@ -149,6 +149,11 @@ ngx_http_api_key_clear_query(ngx_http_request_t *r, api_key_str_t *query,
 
     static api_key_str_t  name = api_key_string("_method");
 
+    if (query->len == 0) {
+        /* behind try_files, data is not even written */
+        return 0;
+    }
+
     rest = *query;
 
     while (api_key_piece_next(&rest, API_KEY_QUERY, &piece)) {
