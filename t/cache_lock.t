@@ -7,52 +7,31 @@
 # left out must be killed.
 
 use Gate;
-use File::Copy qw(copy);
-use File::Temp qw(tempdir);
+use Gate::Build;
 
 # ASan would report the worker instead of letting it be killed
 plan(skip_all => 'not with the sanitizers') if $ENV{TEST_SANITIZERS};
 
-my $dir = tempdir('api-key-lock-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+my @flags = (CC_OPT => '-DNGX_HTTP_API_KEY_CACHE_GUARD=1');
+my $build = Gate::Build->new;
+my $module = $build->make(@flags);
 
-for my $part (qw(config src scripts)) {
-    system('cp', '-R', "$Gate::ROOT/$part", "$dir/") == 0 or die;
-}
+# the control has no lock in one place
+$build->change('src/store/ngx_http_api_key_cache.c', sub {
+    my $lock = 'ngx_http_api_key_cache_lock';
+    my $unlock = qr/^\s+ngx_http_api_key_cache_unlock\(.*?\);\n/m;
 
-ok(build($dir), 'the module with the guard is built') or BAIL_OUT('build');
-copy("$dir/build/ngx_http_api_key_module.so", "$dir/guarded.so") or die;
+    s{^(ngx_http_api_key_cache_get\(.*?)\Q$lock\E\(cache\)(.*?)$unlock}
+     {$1cache->zone.table$2}ms;
+});
 
-my $source = "$dir/src/store/ngx_http_api_key_cache.c";
-my $text = Gate->read($source);
-my $get = qr/^(ngx_http_api_key_cache_get\(.*?\n\}\n)/ms;
-my ($body) = $text =~ $get or BAIL_OUT('where is ngx_http_api_key_cache_get?');
-my $unlocked = $body;
-
-ok($unlocked =~ s/ngx_http_api_key_cache_lock\(cache\)/cache->zone.table/
-    && $unlocked =~ s/^\s+ngx_http_api_key_cache_unlock\(.*?\);\n//m,
-    'the control has no lock in one place');
-substr($text, index($text, $body), length $body) = $unlocked;
-open my $out, '>', $source or die "$source: $!\n";
-print $out $text;
-close $out;
-
-ok(build($dir), 'the control is built') or BAIL_OUT('build');
-
-my $guarded = run("$dir/guarded.so");
+my $guarded = run($module);
 is($guarded, 0, 'with the lock no worker dies');
 
-my $control = run("$dir/build/ngx_http_api_key_module.so", 1);
+my $control = run($build->make(@flags), 1);
 cmp_ok($control, '>', 0, 'without it a worker dies');
 
 done_testing();
-
-
-sub build {
-    my ($tree) = @_;
-    local $ENV{CC_OPT} = '-DNGX_HTTP_API_KEY_CACHE_GUARD=1';
-    return system("$tree/scripts/build > $tree/build.log 2>&1") == 0
-        || !diag(Gate->read("$tree/build.log"));
-}
 
 
 # All that looks into the table: hits, misses, unknown keys, changes that Redis
