@@ -13,6 +13,8 @@ package Gate::Cache;
 #   $c->warm($key, ...)                 until each worker says "200 hit"
 #   $c->refused_after($key, ...)        ms until the last accepted request was
 #                                       sent; looks on for a while after that
+#   $c->room($store, KEYS)              how much a zone that is full with these
+#                                       and with unknown keys holds
 #   $c->lookups                         HGETALL calls that Redis has seen
 #   $c->admin('POST', 'v1/keys', {...}, store => 'none', worker => 1)
 #   $c->reload({ STORES }), $c->connect after workers have come anew
@@ -210,6 +212,21 @@ sub refused_after {
 sub seen {
     my ($self) = @_;
     return join ', ', map { "$_: $self->{seen}{$_}" } sort keys %{$self->{seen}};
+}
+
+
+sub room {
+    my ($self, $store, @keys) = @_;
+    my $c = $self->{t}->connect;
+
+    for my $key (@keys, map { "a-key-that-fills-the-zone-$_" } 1 .. 40) {
+        $self->send($c, $key, store => $store);
+        $c->response;
+    }
+
+    my ($n) = $self->admin('GET', 'metrics', undef, store => $store)->body
+        =~ /^nginx_api_key_cache_entries\{store="\Q$store\E"\} (\d+)/m;
+    return $n;
 }
 
 
