@@ -1,10 +1,10 @@
 #!/usr/bin/perl
 
-# Guards: a worker that is killed inside a zone, with its lock held and the table
-# in pieces, harms nobody: the others go on, and the zone is as good as new.  The
-# module is built so that the first worker that comes to a chosen place stays
-# there; one that waits for it is killed, and then it itself.  Seen red with
-# tables that are taken as they are (keys, rates), and always emptied.
+# Guards: a worker that is killed inside a zone, with its lock held and the
+# table in pieces, harms nobody: the others go on, and the zone is as good as
+# new.  The module is built so that the first worker that comes to a chosen
+# place stays there; one that waits for it is killed, and then it itself.  Seen
+# red with tables that are taken as they are (keys, rates), and always emptied.
 
 use Gate;
 use Gate::Build;

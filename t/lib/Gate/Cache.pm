@@ -17,6 +17,7 @@ package Gate::Cache;
 #                                       and with unknown keys holds
 #   $c->lookups                         HGETALL calls that Redis has seen
 #   $c->admin('POST', 'v1/keys', {...}, store => 'none', worker => 1)
+#   $c->send_admin(...)                 the same, but returns the connection
 #   $c->reload({ STORES }), $c->connect after workers have come anew
 #
 # Each store has its location /NAME/, its admin API in /admin/NAME/, and, if
@@ -241,7 +242,10 @@ sub lookups {
 }
 
 
-sub admin {
+sub admin { shift->send_admin(@_)->response }
+
+
+sub send_admin {
     my ($self, $method, $path, $body, %opt) = @_;
 
     my $worker = $opt{worker};
@@ -252,7 +256,7 @@ sub admin {
             $body ? ('Content-Type' => 'application/json') : ()],
         body => $body && JSON::PP->new->utf8->encode($body));
 
-    return $c->response;
+    return $c;
 }
 
 

@@ -6,16 +6,23 @@ package Gate::Load;
 #   my $load = Gate::Load->new($t, $c, stores => ['cached', 'live'],
 #       keys => { good => [KEYS], revoked => [KEYS], ... });   see mix()
 #   $load->change(good => [KEYS]);         others from now on; [] for none
-#   my @answers = $load->answers($since);  [store, kind, code, sent, got, who]
+#   my @answers = $load->answers($since);  [store, kind, code, sent, got,
+#                                          who, worker]
+#   $load->drain;                          those not drained yet, to forget them
 #   $load->right;                          waits until all is as it should be
 #   $load->same                            notes workers and descriptors
-#   $load->memory($pid)                    KiB of a process that are in memory
+#   $load->memory($pid)                    KiB of a process's own in memory
+#   $load->resets(0.1);                    so many more clients a turn send half
+#                                          a request or a whole one, and a RST;
+#                                          returns how many there were
 #   $load->fault('what', sub { ... begins }, sub { ... ends }, OPTIONS);
 #
 # $c is a Gate::Cache: its locations and its workers.  For each store there are
 # four kept connections to each worker, each with one request at a time.  Kinds
 # are good (200) and others (401); fresh => ['TEXT-'] is a new unknown key each
-# time.  A code of 0 is a connection that was closed without an answer.
+# time; NAME@STORE is asked of that store only.  A code of 0 is a connection
+# that was closed without an answer, 1 in the middle of one.  With again => 1
+# the client does what clients do then: asks once more, over a new connection.
 #
 # fault() lets it last and tests that no answer was one that it must not be,
 # neither then nor later; that all is right within 2 s of its end; that nobody
@@ -52,8 +59,8 @@ sub new {
         Socket::PF_UNSPEC()) or die "socketpair: $!\n";
 
     my $n = $t->{load_count}++ || '';
-    my $self = bless { t => $t, c => $c, read => 0,
-        answers => [], file => $t->write("load$n.answers", ''), %opt }, $class;
+    my $self = bless { t => $t, c => $c, answers => [],
+        file => $t->dir . "/load$n.answers", %opt }, $class;
     $self->{right} = { map { $_ => $_ eq 'good' ? 200 : 401 }
         keys %{$self->{keys}}, 'victim' };
 
@@ -102,7 +109,7 @@ sub stop {
 }
 
 
-# Tells the client's process, and waits until it has done so.
+# Tells the client's process, and waits until it has done so; returns its word.
 
 sub order {
     my ($self, $text) = @_;
@@ -110,7 +117,10 @@ sub order {
     syswrite($self->{control}, "$text\n");
     IO::Select->new($self->{control})->can_read(10)
         or die "the load does not answer\n";
-    sysread($self->{control}, my $answer, 10) or die "the load is gone\n";
+    sysread($self->{control}, my $answer, 20) or die "the load is gone\n";
+    chomp $answer;
+
+    return $answer;
 }
 
 
@@ -131,13 +141,24 @@ sub answers {
 
     $self->order('write');
 
-    open(my $f, '<', $self->{file}) or die "$self->{file}: $!\n";
-    seek($f, $self->{read}, 0);
+    open(my $f, '<', "$self->{file}.written") or die "$self->{file}: $!\n";
     push @{$self->{answers}}, map { [split] } <$f>;
-    $self->{read} = tell $f;
 
     return grep { $_->[3] >= $since } @{$self->{answers}};
 }
+
+
+sub drain {
+    my ($self) = @_;
+
+    my @answers = $self->answers(0);
+    $self->{answers} = [];
+
+    return @answers;
+}
+
+
+sub resets { $_[0]->order("resets $_[1]") }
 
 
 # Waits until there were only right answers for a while, of every kind and on
@@ -250,7 +271,7 @@ sub fault {
         or Test::More::diag($error || "after $last s");
 
     $self->same($what);
-    $self->{answers} = [];
+    $self->drain;
 }
 
 
@@ -273,14 +294,15 @@ sub same {
 }
 
 
-# How much of a process is in memory, in KiB.  With the sanitizers that says
-# nothing: they keep what is freed for a while.
+# How much of a process is in memory, in KiB, without what it shares by file or
+# zone.  With the sanitizers that says nothing: they keep what is freed for a
+# while.
 
 sub memory {
     my ($self, $pid) = @_;
     return 0 if $ENV{TEST_SANITIZERS};
-    my ($pages) = (split ' ', $self->{t}->read("/proc/$pid/statm"))[1];
-    return $pages * POSIX::sysconf(POSIX::_SC_PAGESIZE()) / 1024;
+    my (undef, $all, $shared) = split ' ', $self->{t}->read("/proc/$pid/statm");
+    return ($all - $shared) * POSIX::sysconf(POSIX::_SC_PAGESIZE()) / 1024;
 }
 
 
@@ -289,13 +311,15 @@ sub memory {
 sub loop {
     my ($self) = @_;
 
-    open($self->{out}, '>>', $self->{file}) or die "$self->{file}: $!\n";
+    $self->open_file;
     $self->open_all;
+    @$self{qw(resets reset)} = (0, 0);
     my $turn = $self->now;
 
     while (1) {
         if ($self->now >= $turn) {
             $self->ask($_) for grep { !$_->{sent} } @{$self->{connections}};
+            $self->reset if rand() < $self->{resets};
             $turn = $self->now + $PACE;
         }
 
@@ -312,14 +336,33 @@ sub loop {
 }
 
 
+sub open_file {
+    my ($self) = @_;
+    open($self->{out}, '>', $self->{file}) or die "$self->{file}: $!\n";
+}
+
+
 sub command {
     my ($self) = @_;
 
     sysread($self->{control}, my $text, 65536) or POSIX::_exit(0);
-    my ($kind, @keys) = split ' ', $text;
+    my ($kind, @words) = split ' ', $text;
+    my $answer = 'ok';
 
-    $kind eq 'write' ? $self->{out}->flush : ($self->{keys}{$kind} = \@keys);
-    syswrite($self->{control}, "ok\n");
+    if ($kind eq 'write') {
+        close $self->{out};
+        rename $self->{file}, "$self->{file}.written";
+        $self->open_file;
+
+    } elsif ($kind eq 'resets') {
+        $self->{resets} = $words[0];
+        $answer = $self->{reset};
+
+    } else {
+        $self->{keys}{$kind} = \@words;
+    }
+
+    syswrite($self->{control}, "$answer\n");
 }
 
 
@@ -339,32 +382,67 @@ sub open_all {
 }
 
 
+# A worker that dies or leaves is none to stay with.
+
 sub connect {
     my ($self, $one) = @_;
 
-    my $c = $self->{t}->connect;
-    $c->request('GET', '/pid');
-    @$one{qw(worker socket in sent)} = ($c->response->body, $c->socket, '', 0);
+    for (1 .. 100) {
+        my $c = $self->{t}->connect;
+        $c->request('GET', '/pid');
+        my $r = $c->response;
 
-    return $one;
+        @$one{qw(worker socket in sent)} = ($r->body, $c->socket, '', 0);
+        return $one if $r->status == 200 && !leaves($r->raw);
+    }
+
+    die "no worker wants to stay\n";
 }
 
 
-# Each connection asks with one kind after the other.
+sub leaves { $_[0] =~ /^connection: close\r$/mi }
+
+
+# Each connection asks with one kind after the other; one that has been closed
+# is none to ask over.
 
 sub ask {
     my ($self, $one) = @_;
 
+    $self->connect($one) if IO::Select->new($one->{socket})->can_read(0);
+
     my $keys = $self->{keys};
-    my @kinds = grep { @{$keys->{$_}} } sort keys %$keys;
+    my @kinds = grep { @{$keys->{$_}} && (!/@(.*)/ || $1 eq $one->{store}) }
+        sort keys %$keys;
     my $kind = $kinds[$one->{turn}++ % @kinds];
     my $key = $keys->{$kind}[rand @{$keys->{$kind}}];
     $key .= rand if $kind eq 'fresh';
 
     $one->{kind} = $kind;
+    $one->{request} = "GET /$one->{store}/ HTTP/1.1\r\n"
+        . "Host: localhost\r\nX-API-Key: $key\r\n\r\n";
+    $self->send($one);
+}
+
+
+sub send {
+    my ($self, $one) = @_;
     $one->{sent} = $self->now;
-    syswrite($one->{socket}, "GET /$one->{store}/ HTTP/1.1\r\n"
-        . "Host: localhost\r\nX-API-Key: $key\r\n\r\n");
+    syswrite($one->{socket}, $one->{request});
+}
+
+
+# A client that asks like one of the others and goes away.
+
+sub reset {
+    my ($self) = @_;
+
+    my @like = map { $_->{request} // () } @{$self->{connections}} or return;
+    my $request = $like[rand @like];
+    my $c = $self->{t}->connect;
+    $c->send(substr($request, 0, rand 2 * length $request));
+    $c->reset;
+    $self->{reset}++;
 }
 
 
@@ -372,8 +450,10 @@ sub take {
     my ($self, $one) = @_;
 
     unless (sysread($one->{socket}, $one->{in}, 65536, length $one->{in})) {
-        $self->note($one, 0) if $one->{sent};
+        my $asked = $one->{sent};
+        $self->note($one, length $one->{in} ? 1 : 0) if $asked;
         $self->connect($one);
+        $self->send($one) if $asked && $self->{again};
         return;
     }
 
@@ -382,14 +462,16 @@ sub take {
     return if length($one->{in}) < $+[0] + $length;
 
     $self->note($one, $code);
+    my $leaves = leaves($one->{in});
     @$one{qw(in sent)} = ('', 0);
+    $self->connect($one) if $leaves;
 }
 
 
 sub note {
     my ($self, $one, $code) = @_;
     print {$self->{out}} join(' ', @$one{qw(store kind)}, $code, $one->{sent},
-        $self->now, $one->{who}), "\n";
+        $self->now, @$one{qw(who worker)}), "\n";
 }
 
 
