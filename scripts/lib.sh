@@ -11,8 +11,8 @@ MODULE=$BUILD/ngx_http_api_key_module.so
 
 BUILD_PACKAGES="gcc make libc6-dev nginx libhiredis-dev libjansson-dev
                 libssl-dev zlib1g-dev libpcre2-dev"
-TEST_PACKAGES="redis-server perl curl nghttp2-client python3-minimal procps
-               prometheus faketime"
+TEST_PACKAGES="redis-server|valkey-server perl curl nghttp2-client
+               python3-minimal procps prometheus"
 NODE_PACKAGES="nodejs npm"
 BROWSER_PACKAGES="chromium"
 LINT_PACKAGES="cppcheck clang-tidy shellcheck"
