@@ -106,8 +106,8 @@ static void
 model_values(ngx_pool_t *pool, model_t *model, ngx_http_api_key_source_t *one,
     u_char *start, u_char *end, int separator)
 {
-    ngx_array_t    sources = { .elts = one, .nelts = 1 };
-    model_piece_t  piece;
+    model_piece_t               piece;
+    ngx_http_api_key_sources_t  sources = { .list = { one, 1 } };
 
     while (start) {
         piece = model_piece(pool, &start, end, separator);
@@ -122,7 +122,7 @@ model_values(ngx_pool_t *pool, model_t *model, ngx_http_api_key_source_t *one,
 
 
 static void
-found(ngx_http_request_t *r, ngx_array_t *from)
+found(ngx_http_request_t *r, ngx_http_api_key_sources_t *from)
 {
     u_char                     *start, *end;
     model_t                     model;
@@ -132,10 +132,10 @@ found(ngx_http_request_t *r, ngx_array_t *from)
     ngx_http_api_key_source_t  *source;
 
     memset(&model, 0, sizeof(model));
-    source = from->elts;
+    source = from->list.elts;
     n = request_list(&r->headers_in.headers, headers);
 
-    for (i = 0; i < from->nelts; i++) {
+    for (i = 0; i < from->list.nelts; i++) {
         model.n = 0;
 
         for (k = 0; k < n; k++) {
@@ -194,7 +194,8 @@ found(ngx_http_request_t *r, ngx_array_t *from)
 
 static ngx_str_t
 without(ngx_pool_t *pool, const ngx_str_t *text, u_char *start, u_char *end,
-    int separator, ngx_array_t *sources, const char *own, int *removed)
+    int separator, ngx_http_api_key_sources_t *sources, const char *own,
+    int *removed)
 {
     int                        n, all;
     u_char                    *p, *last;
@@ -260,7 +261,8 @@ without(ngx_pool_t *pool, const ngx_str_t *text, u_char *start, u_char *end,
 
 
 static ngx_str_t
-without_query(ngx_pool_t *pool, const ngx_str_t *text, ngx_array_t *sources)
+without_query(ngx_pool_t *pool, const ngx_str_t *text,
+    ngx_http_api_key_sources_t *sources)
 {
     int      removed;
     u_char  *start, *end;
@@ -272,7 +274,8 @@ without_query(ngx_pool_t *pool, const ngx_str_t *text, ngx_array_t *sources)
 
 
 static void
-stripped(ngx_http_request_t *r, const snapshot_t *before, ngx_array_t *remove)
+stripped(ngx_http_request_t *r, const snapshot_t *before,
+    ngx_http_api_key_sources_t *remove)
 {
     int                         gone, removed;
     ngx_str_t                   token, expected;
@@ -283,14 +286,14 @@ stripped(ngx_http_request_t *r, const snapshot_t *before, ngx_array_t *remove)
     static snapshot_t  after;
 
     snapshot(r, &after);
-    source = remove->elts;
+    source = remove->list.elts;
 
     for (i = 0, k = 0; i < before->n; i++) {
         expected = before->values[i];
         header.key = before->keys[i];
         gone = 0;
 
-        for (ngx_uint_t n = 0; n < remove->nelts; n++) {
+        for (ngx_uint_t n = 0; n < remove->list.nelts; n++) {
             gone |= source[n].type == NGX_HTTP_API_KEY_HEADER
                     && model_named(&header, &source[n], 1);
             gone |= source[n].type == NGX_HTTP_API_KEY_BEARER
@@ -502,10 +505,10 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     request_t                    *request;
-    ngx_array_t                  *as;
     request_options_t             options;
     ngx_http_request_t           *r;
     ngx_http_api_key_request_t    again;
+    ngx_http_api_key_sources_t   *as;
     ngx_http_api_key_loc_conf_t   alcf;
     ngx_http_api_key_upstream_t   own;
 
@@ -540,7 +543,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (own.mode > NGX_HTTP_API_KEY_REPLACE) {
         own.mode = NGX_HTTP_API_KEY_REPLACE;
         as = sources_of(r->pool, data[1] & 8 ? 2 : 1);
-        own.as = as->elts;
+        own.as = as->list.elts;
 
         /* what the client sends under that name goes as well */
 

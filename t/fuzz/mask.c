@@ -17,7 +17,7 @@
 #include "request.h"
 
 
-static ngx_array_t  *secrets;
+static ngx_http_api_key_sources_t  *secrets;
 static ngx_str_t     shown_line;           /* in the line of the error log */
 static ngx_str_t     shown_referer;
 
@@ -80,9 +80,9 @@ masked_header(ngx_pool_t *pool, ngx_table_elt_t *header)
     static ngx_str_t  hidden = ngx_string("***");
 
     value = header->value;
-    source = secrets->elts;
+    source = secrets->list.elts;
 
-    for (i = 0; i < secrets->nelts; i++) {
+    for (i = 0; i < secrets->list.nelts; i++) {
 
         if (source[i].type == NGX_HTTP_API_KEY_HEADER && value.len
             && model_named(header, &source[i], 1))
@@ -103,8 +103,7 @@ masked_header(ngx_pool_t *pool, ngx_table_elt_t *header)
                             ';');
     }
 
-    return ngx_http_api_key_in_query(secrets) ? masked_text(pool, &value)
-                                              : value;
+    return secrets->query ? masked_text(pool, &value) : value;
 }
 
 
@@ -138,7 +137,7 @@ error_line(ngx_http_request_t *r)
     }
 
     check(ngx_http_api_key_mask_handler(r) == NGX_DECLINED);
-    check((r->log_handler != show) == (secrets->nelts > 0));
+    check((r->log_handler != show) == (secrets->list.nelts > 0));
 
     p = r->log_handler(r, r, buf, 1);
     check(p == buf);
@@ -188,11 +187,11 @@ echoed(const ngx_list_t *list, const ngx_str_t *text, const ngx_str_t *key)
     header = list->part.elts;
 
     check(list->part.nelts == 1);
-    check(secrets->nelts || same(&header->value, text));
+    check(secrets->list.nelts || same(&header->value, text));
 
     /* masking may complete a key that has a "*" in it */
 
-    if (secrets->nelts == 0 || key->len == 0
+    if (secrets->list.nelts == 0 || key->len == 0
         || memchr(key->data, '*', key->len))
     {
         return;
@@ -265,7 +264,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     request->tainted.valid = 1;
     check(ngx_http_api_key_mask_log_handler(r) == NGX_OK);
-    check(request->tainted.valid == (secrets->nelts == 0));
+    check(request->tainted.valid == (secrets->list.nelts == 0));
 
     check(request_list(&r->headers_in.headers, headers) == n);
 

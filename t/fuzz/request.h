@@ -530,12 +530,12 @@ model_query(const ngx_str_t *text, u_char **start, u_char **end)
 
 #define SOURCES  6
 
-static inline ngx_array_t *
+static inline ngx_http_api_key_sources_t *
 sources_of(ngx_pool_t *pool, unsigned bits)
 {
-    ngx_uint_t                  i;
-    ngx_array_t                *sources;
-    ngx_http_api_key_source_t  *source;
+    ngx_uint_t                   i;
+    ngx_http_api_key_source_t    source;
+    ngx_http_api_key_sources_t  *sources;
 
     static const struct {
         ngx_http_api_key_source_e  type;
@@ -549,7 +549,7 @@ sources_of(ngx_pool_t *pool, unsigned bits)
         { NGX_HTTP_API_KEY_COOKIE, ngx_string("k") }
     };
 
-    sources = ngx_array_create(pool, 1, sizeof(ngx_http_api_key_source_t));
+    sources = ngx_http_api_key_sources_create(pool);
     check(sources);
 
     for (i = 0; i < SOURCES; i++) {
@@ -558,21 +558,20 @@ sources_of(ngx_pool_t *pool, unsigned bits)
             continue;
         }
 
-        source = ngx_array_push(sources);
-        check(source);
+        source.type = known[i].type;
+        source.name = known[i].name;
+        source.lowcase.len = known[i].name.len;
+        source.lowcase.data = ngx_pnalloc(pool, known[i].name.len);
+        check(source.lowcase.data);
 
-        source->type = known[i].type;
-        source->name = known[i].name;
-        source->lowcase.len = known[i].name.len;
-        source->lowcase.data = ngx_pnalloc(pool, known[i].name.len);
-        check(source->lowcase.data);
+        source.hash = ngx_hash_strlow(source.lowcase.data, known[i].name.data,
+                                      known[i].name.len);
 
-        source->hash = ngx_hash_strlow(source->lowcase.data,
-                                       known[i].name.data, known[i].name.len);
-
-        if (source->type == NGX_HTTP_API_KEY_COOKIE) {
-            source->hash = ngx_hash_key((u_char *) "cookie", 6);
+        if (source.type == NGX_HTTP_API_KEY_COOKIE) {
+            source.hash = ngx_hash_key((u_char *) "cookie", 6);
         }
+
+        check(ngx_http_api_key_sources_add(sources, &source) == NGX_OK);
     }
 
     return sources;
@@ -582,15 +581,16 @@ sources_of(ngx_pool_t *pool, unsigned bits)
 /* Whether a piece has the name of a source of that type. */
 
 static inline int
-model_chosen(const model_piece_t *piece, const ngx_array_t *sources,
+model_chosen(const model_piece_t *piece,
+    const ngx_http_api_key_sources_t *sources,
     ngx_http_api_key_source_e type)
 {
     ngx_uint_t                  i;
     ngx_http_api_key_source_t  *source;
 
-    source = sources->elts;
+    source = sources->list.elts;
 
-    for (i = 0; i < sources->nelts; i++) {
+    for (i = 0; i < sources->list.nelts; i++) {
         if (source[i].type == type && piece->name.len == source[i].name.len
             && ngx_strncasecmp(piece->name.data, source[i].name.data,
                                piece->name.len)
