@@ -2,9 +2,10 @@
 # refusal looks like, and that nothing a client sends makes a 5xx or tells one
 # kind of bad key from another.  Seen red with the digest compare inverted, the
 # expiry check dropped and the ambiguity check dropped, with the end of the
-# digest not compared, with an empty header taken for a key, and with a redirect
-# that counts as judged, with header names compared by their hash alone, with a
-# "_" taken for any character, and with an address of the other family.
+# digest not compared, with an empty header taken for a key, with a redirect that
+# counts as judged or whose location's key is not looked at, with header names
+# compared by their hash alone, with a "_" taken for any character, and with an
+# address of the other family.
 
 use Gate;
 use Digest::SHA qw(sha256_hex);
@@ -59,6 +60,14 @@ $t->conf(<<'EOC' =~ s/listen_v6;/$ipv6/r);
             proxy_pass http://%%BACKEND%%;
         }
         location /outer/ { api_key shop; try_files /nothing /inner/; }
+        location /first/ { api_key shop; error_page 401 = /second/; }
+        location /third/ {
+            api_key shop; try_files /nothing /second/$is_args$args;
+        }
+        location /second/ {
+            api_key shop; api_key_from query:key;
+            proxy_pass http://%%BACKEND%%;
+        }
         location /inner/ {
             api_key off; api_key_clear DELETE;
             proxy_pass http://%%BACKEND%%;
@@ -287,6 +296,13 @@ SKIP: {
 
 is(status('/outer/', h($key)), 200, 'a redirect to a guard');
 is($t->delete('/outer/', h($key))->status, 403, 'is judged by it');
+
+# what another location finds is looked at there
+
+is(status("/first/?key=$key"), 200, 'a key that is found behind a redirect');
+is(status('/first/?key=no-key-of-anybodys'), 401, 'a bad one');
+is(status("/third/?key=$key", h($key)), 200, 'the same key once more');
+is(status('/third/?key=no-key-of-anybodys', h($key)), 400, 'another one');
 
 # limit_except
 

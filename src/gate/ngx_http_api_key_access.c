@@ -18,6 +18,8 @@
 
 static ngx_int_t ngx_http_api_key_take(ngx_http_request_t *r,
     ngx_http_api_key_loc_conf_t *alcf, ngx_http_api_key_request_t *state);
+static api_key_verdict_e ngx_http_api_key_form(
+    ngx_http_api_key_store_t *store, ngx_http_api_key_request_t *state);
 static api_key_verdict_e ngx_http_api_key_judge(ngx_http_request_t *r,
     ngx_http_api_key_loc_conf_t *alcf, ngx_http_api_key_request_t *state,
     ngx_uint_t clear);
@@ -158,11 +160,55 @@ ngx_http_api_key_take(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
+    /* this location may have found another key, or one more */
+
+    state->formed = NULL;
+
+    /* what the cache holds of it comes while the key is taken out */
+
+    if (alcf->store && ngx_http_api_key_form(alcf->store, state) == API_KEY_OK) {
+        ngx_http_api_key_inquire_soon(alcf->store, state, 0);
+    }
+
     if (alcf->observe) {
         return NGX_OK;
     }
 
     return ngx_http_api_key_upstream_strip(r, alcf, state);
+}
+
+
+/* The verdict as far as the request itself tells it. */
+
+static api_key_verdict_e
+ngx_http_api_key_form(ngx_http_api_key_store_t *store,
+    ngx_http_api_key_request_t *state)
+{
+    api_key_str_t  key;
+
+    if (state->formed == store) {
+        return state->form;
+    }
+
+    state->formed = store;
+
+    key.data = state->key.data;
+    key.len = state->key.len;
+
+    if (state->ambiguous) {
+        state->form = API_KEY_AMBIGUOUS;
+
+    } else if (key.data == NULL) {
+        state->form = API_KEY_MISSING;
+
+    } else if (api_key_token_check(&key, &store->issue_prefix) != 0) {
+        state->form = API_KEY_MALFORMED;
+
+    } else {
+        state->form = API_KEY_OK;
+    }
+
+    return state->form;
 }
 
 
@@ -173,22 +219,12 @@ ngx_http_api_key_judge(ngx_http_request_t *r,
     ngx_http_api_key_loc_conf_t *alcf, ngx_http_api_key_request_t *state,
     ngx_uint_t clear)
 {
-    api_key_str_t      key;
     api_key_verdict_e  verdict;
 
-    if (state->ambiguous) {
-        return API_KEY_AMBIGUOUS;
-    }
+    verdict = ngx_http_api_key_form(alcf->store, state);
 
-    if (state->key.data == NULL) {
-        return API_KEY_MISSING;
-    }
-
-    key.data = state->key.data;
-    key.len = state->key.len;
-
-    if (api_key_token_check(&key, &alcf->store->issue_prefix) != 0) {
-        return API_KEY_MALFORMED;
+    if (verdict != API_KEY_OK) {
+        return verdict;
     }
 
     switch (ngx_http_api_key_inquire(r, alcf->store, state, clear)) {

@@ -7,7 +7,6 @@
 
 #include "ngx_http_api_key_inquiry.h"
 #include "ngx_http_api_key_lookup.h"
-#include "ngx_http_api_key_used.h"
 #include "ngx_http_api_key_wait.h"
 
 
@@ -19,6 +18,30 @@ static void ngx_http_api_key_inquire_digest(
     ngx_http_api_key_request_t *state, ngx_uint_t pepper);
 
 
+void
+ngx_http_api_key_inquire_soon(ngx_http_api_key_store_t *store,
+    ngx_http_api_key_request_t *state, ngx_uint_t live)
+{
+    if (state->store == store && (state->live || !live)) {
+        return;
+    }
+
+    state->store = store;
+    state->live = live;
+    state->pepper = 0;
+    state->found = NGX_AGAIN;
+    state->from = NGX_HTTP_API_KEY_FROM_NOWHERE;
+    state->record = NULL;
+    state->cleared = API_KEY_UNJUDGED;
+
+    ngx_http_api_key_inquire_digest(state, 0);
+
+    if (!live) {
+        ngx_http_api_key_lookup_fetch(store, state->digest);
+    }
+}
+
+
 ngx_int_t
 ngx_http_api_key_inquire(ngx_http_request_t *r,
     ngx_http_api_key_store_t *store, ngx_http_api_key_request_t *state,
@@ -28,15 +51,7 @@ ngx_http_api_key_inquire(ngx_http_request_t *r,
         return NGX_AGAIN;
     }
 
-    if (state->store != store || (live && !state->live)) {
-        state->store = store;
-        state->live = live;
-        state->pepper = 0;
-        state->found = NGX_AGAIN;
-        state->from = NGX_HTTP_API_KEY_FROM_NOWHERE;
-        state->record = NULL;
-        state->cleared = API_KEY_UNJUDGED;
-    }
+    ngx_http_api_key_inquire_soon(store, state, live);
 
     for ( ;; ) {
 
@@ -45,6 +60,7 @@ ngx_http_api_key_inquire(ngx_http_request_t *r,
         {
             state->pepper++;
             state->found = NGX_AGAIN;
+            ngx_http_api_key_inquire_digest(state, state->pepper);
         }
 
         if (state->found != NGX_AGAIN) {
@@ -75,9 +91,6 @@ ngx_http_api_key_inquire_one(ngx_http_request_t *r,
 
     place.pool = r->pool;
     place.room = state->room;
-
-    ngx_http_api_key_inquire_digest(state, state->pepper);
-    ngx_http_api_key_used_soon(state->store, state->digest);
 
     if (state->live) {
         state->from = NGX_HTTP_API_KEY_FROM_LIVE;

@@ -68,6 +68,8 @@ struct ngx_http_api_key_request_s {
     ngx_str_t                     key;        /* data NULL: none */
     ngx_http_api_key_source_t    *source;     /* where it stood first */
     unsigned                      ambiguous:1;
+    ngx_http_api_key_store_t     *formed;     /* whose key it might be, by */
+    api_key_verdict_e             form;       /* its form: OK, or why not */
 
     /* what this store says of it */
 

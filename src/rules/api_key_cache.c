@@ -195,6 +195,27 @@ api_key_cache_leave(api_key_cache_t *cache)
 }
 
 
+void
+api_key_cache_map(const api_key_cache_t *cache, api_key_cache_map_t *map)
+{
+    map->seed = cache->seed;
+    map->nbuckets = cache->nbuckets;
+    map->buckets = cache->buckets;
+}
+
+
+void
+api_key_cache_fetch(const api_key_cache_map_t *map, const unsigned char *id)
+{
+    const api_key_bucket_t  *buckets;
+
+    buckets = map->buckets;
+
+    __builtin_prefetch(&buckets[api_key_table_place(id, map->seed,
+                                                    map->nbuckets)]);
+}
+
+
 api_key_cache_e
 api_key_cache_get(api_key_cache_t *cache, const unsigned char *id,
     const api_key_trust_t *trust, unsigned char *buf, size_t max, size_t *len)

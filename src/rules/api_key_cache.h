@@ -72,6 +72,22 @@ void api_key_cache_leave(api_key_cache_t *cache);
 
 
 /*
+ * Where ids are looked for, which never changes: with a copy of this the memory
+ * of one can be fetched ahead, without the lock and without reading the table.
+ */
+
+typedef struct {
+    uint64_t          seed;
+    uint32_t          nbuckets;
+    const void       *buckets;
+} api_key_cache_map_t;
+
+void api_key_cache_map(const api_key_cache_t *cache, api_key_cache_map_t *map);
+void api_key_cache_fetch(const api_key_cache_map_t *map,
+    const unsigned char *id);
+
+
+/*
  * What is known of id.  On RECORD its bytes, as api_key_cache_put() got them,
  * are copied to buf, which holds max bytes, and *len says how many.  A longer
  * one is a MISS.

@@ -65,6 +65,24 @@ ngx_http_api_key_cache_unlock(ngx_http_api_key_cache_t *cache,
 }
 
 
+void
+ngx_http_api_key_cache_fetch(ngx_http_api_key_cache_t *cache,
+    const u_char *id)
+{
+    api_key_cache_t  *table;
+
+    if (cache->map.buckets == NULL) {
+        table = ngx_http_api_key_cache_lock(cache);
+
+        api_key_cache_map(table, &cache->map);
+
+        ngx_http_api_key_cache_unlock(cache, table);
+    }
+
+    api_key_cache_fetch(&cache->map, id);
+}
+
+
 api_key_cache_e
 ngx_http_api_key_cache_get(ngx_http_api_key_cache_t *cache, const u_char *id,
     const api_key_trust_t *trust, u_char *buf, size_t max, size_t *len)

@@ -15,6 +15,7 @@
 
 typedef struct {
     ngx_http_api_key_zone_t      zone;
+    api_key_cache_map_t          map;     /* this worker's; no buckets: unset */
 } ngx_http_api_key_cache_t;
 
 
@@ -25,6 +26,12 @@ typedef struct {
 
 ngx_http_api_key_cache_t *ngx_http_api_key_cache_add(ngx_conf_t *cf,
     ngx_str_t *name, size_t size);
+
+
+/* Fetches the memory ahead where id is going to be looked for. */
+
+void ngx_http_api_key_cache_fetch(ngx_http_api_key_cache_t *cache,
+    const u_char *id);
 
 
 /* The following are those of api_key_cache.h, under the lock. */

@@ -12,6 +12,7 @@
  */
 
 #include "ngx_http_api_key_lookup.h"
+#include "ngx_http_api_key_used.h"
 #include "api_key_pack.h"
 
 
@@ -68,6 +69,18 @@ ngx_http_api_key_place_alloc(ngx_http_api_key_place_t *place, size_t size)
 {
     return (size <= NGX_HTTP_API_KEY_ROOM) ? place->room
                                            : ngx_palloc(place->pool, size);
+}
+
+
+void
+ngx_http_api_key_lookup_fetch(ngx_http_api_key_store_t *store,
+    const u_char *id)
+{
+    if (store->cache) {
+        ngx_http_api_key_cache_fetch(store->cache, id);
+    }
+
+    ngx_http_api_key_used_fetch(store, id);
 }
 
 

@@ -32,6 +32,15 @@ void *ngx_http_api_key_place_alloc(ngx_http_api_key_place_t *place,
 
 
 /*
+ * The cache is going to be asked for id, and if it is good, its use noted:
+ * fetches the memory for both, which is to be waited for otherwise.
+ */
+
+void ngx_http_api_key_lookup_fetch(ngx_http_api_key_store_t *store,
+    const u_char *id);
+
+
+/*
  * Asks the cache for id (API_KEY_ID_LEN bytes).  Returns NGX_OK with a record
  * in place, NGX_DECLINED when there is no such key, NGX_AGAIN when Redis is to
  * be asked.

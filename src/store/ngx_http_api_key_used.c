@@ -59,7 +59,7 @@ static void ngx_http_api_key_used_written(void *data,
 
 
 void
-ngx_http_api_key_used_soon(ngx_http_api_key_store_t *store, const u_char *id)
+ngx_http_api_key_used_fetch(ngx_http_api_key_store_t *store, const u_char *id)
 {
     if (store->uses) {
         __builtin_prefetch(&store->uses->slots[ngx_http_api_key_used_slot(id)],

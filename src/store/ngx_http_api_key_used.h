@@ -20,12 +20,9 @@
 void ngx_http_api_key_used(ngx_http_api_key_store_t *store, const u_char *id);
 
 
-/*
- * The same may be noted soon: fetches the memory for it, while the key itself is
- * looked for elsewhere.
- */
+/* Fetches the memory ahead where this is going to be noted. */
 
-void ngx_http_api_key_used_soon(ngx_http_api_key_store_t *store,
+void ngx_http_api_key_used_fetch(ngx_http_api_key_store_t *store,
     const u_char *id);
 
 

@@ -626,6 +626,25 @@ test_order(void)
 }
 
 
+/* A worker's copy of where to look is the table's own, and nothing is read. */
+
+static void
+test_map(void)
+{
+    api_key_cache_map_t  map;
+
+    start(64);
+
+    api_key_cache_map(cache, &map);
+    ok(map.buckets == cache->buckets, "buckets");
+    ok(map.seed == cache->seed && map.nbuckets == cache->nbuckets, "the hash");
+
+    map.buckets = (void *) 64;
+    api_key_cache_fetch(&map, id_of(1));
+    ok(1, "what is not there is not missed");
+}
+
+
 /* Where there is room, who is asked for often is not brought to the front. */
 
 static void
@@ -950,6 +969,7 @@ main(void)
     test_stamps();
     test_replace();
     test_order();
+    test_map();
     test_roomy();
     test_apart();
     test_lengths();
