@@ -5,7 +5,7 @@
 # digest not compared, with an empty header taken for a key, with a redirect that
 # counts as judged or whose location's key is not looked at, with header names
 # compared by their hash alone, with a "_" taken for any character, and with an
-# address of the other family.
+# IPv6 address read as one of IPv4.
 
 use Gate;
 use Digest::SHA qw(sha256_hex);
@@ -19,6 +19,11 @@ my $pepper = 'pepper-of-this-test-0123456789abcdef';
 my $ipv6 = IO::Socket::IP->new(LocalHost => '::1', Listen => 1)
     ? 'listen [::1]:%%PORT_1%%;' : '';
 
+mkdir $t->dir . '/part';
+$t->write('file', "x\n");
+$t->write('part/name.html', '(<!--# echo var="api_key_name" -->)');
+$t->write('page.html', '<!--# include virtual="/part/id" -->'
+    . "<!--# include virtual=\"/part/name.html\" -->\n");
 $t->write('pepper', "$pepper\nnone\n", 0600);
 $t->conf(<<'EOC' =~ s/listen_v6;/$ipv6/r);
     log_format k '$api_key_status $api_key_error $api_key_id $api_key_name '
@@ -78,6 +83,10 @@ $t->conf(<<'EOC' =~ s/listen_v6;/$ipv6/r);
                          header:key header:x-fourteen-len;
             proxy_pass http://%%BACKEND%%;
         }
+        location = /file { api_key shop; root %%TESTDIR%%; }
+        location = /page.html { api_key shop; ssi on; root %%TESTDIR%%; }
+        location = /part/id { return 200 "($api_key_id)"; }
+        location = /part/name.html { root %%TESTDIR%%; api_key_from header:X; ssi on; }
         location /args/ {
             api_key shop;
             api_key_from query:key;
@@ -255,6 +264,7 @@ for my $name ('X-C2i-Key', 'C7thorization', 'E1okie', 'ahrxvvcynoirdn',
 
 is(status('/named/', key => $key), 200, 'a header and a query of one name');
 is(status('/named/', Authorization => 'Bearer'), 401, 'no token');
+is(status('/named/', Authorization => "Bearer$key"), 401, 'no blank');
 is(status('/named/', Cookie => "key=; key=$key"), 200, 'an empty cookie');
 is(status('/args/?key=' . $key =~ s/_/%5f/r), 200, 'twice, escaped');
 is(status('/args/?key='), 401, 'an empty one');
@@ -291,6 +301,11 @@ SKIP: {
     is(over($v6->(), $away), 200, 'its address is allowed');
     is(over($v6->(), $near), 403, 'it is none of IPv4');
 }
+
+# what a filter refuses, and what a part of a page is told
+
+is($t->get('/file', h($key), 'If-Match' => '"x"')->status, 412, 'by a filter');
+is($t->get('/page.html', h($key))->body, "($id)(erp)\n", 'a subrequest');
 
 # an internal redirect
 

@@ -13,6 +13,9 @@ my $api = Gate::Admin->new($t, '', '', <<'EOC');
             api_key_admin shop;
             limit_except GET { allow 127.0.0.1; deny all; }
         }
+        location /asked/ { auth_request /admin/v1/keys; empty_gif; }
+        location /short/ { api_key_admin shop; rewrite ^ /x break; }
+        location /other/ { api_key_admin shop; rewrite ^ /x/v1/keys break; }
         location /closed/ {
             api_key_admin shop;
             limit_except GET { deny all; }
@@ -214,6 +217,26 @@ $log =~ s/^.*\[info\].*$//mg;
 
 for my $secret ($Gate::Admin::WRITE, $Gate::Admin::READ, $made->{key}) {
     is(index($log, $secret), -1, 'no secret in the logs');
+}
+
+# from inside nginx, and by another path than the location's
+
+my @write = (Authorization => "Bearer $Gate::Admin::WRITE");
+
+is($t->get('/asked/', @write)->status, 403, 'a subrequest is refused');
+$api->problem($t->get("/$_/v1/keys", @write), 404, 'not_found', undef,
+    "a rewritten path, $_") for 'short', 'other';
+
+# a body that is none, behind a request that is refused
+
+for my $case ([], \@write) {
+    my $head = join '', map { "$case->[2 * $_]: $case->[2 * $_ + 1]\r\n" }
+        0 .. @$case / 2 - 1;
+    my $path = @$case ? 'v1/nothing' : 'v1/keys';
+    my $r = $t->raw("POST /admin/$path HTTP/1.1\r\nHost: h\r\n$head"
+        . "Transfer-Encoding: chunked\r\n\r\nno chunk\r\n");
+
+    is($r->status, 400, "no body, $path");
 }
 
 $t->done;

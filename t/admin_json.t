@@ -190,7 +190,8 @@ for my $type ('text/plain', 'application/x-www-form-urlencoded', 'none',
         415, 'unsupported_media_type', undef, "type '$type'");
 }
 
-for my $type ('application/json; charset=utf-8', 'Application/JSON',
+for my $type ('application/json; charset=utf-8', 'application/json ;x=y',
+    'Application/JSON',
     'application/json;x=y')
 {
     is($api->call('POST', 'v1/keys', { name => 'a' }, type => $type)->status,

@@ -18,6 +18,7 @@ my $c = Gate::Cache->new($t, {
     none => "$server cache off;",
     loose => "$server cache push=off;",
     brief => "$server cache push=off valid=1s;",
+    new => "$server cache invalid=0;",
 }, workers => 2);
 my $n = 0;
 
@@ -172,6 +173,21 @@ for my $how ('close', 'reset') {
         'for those who came late too');
     $proxy->mode('pass');
     $c->warm($key);
+}
+
+# a key that is made while it is asked for, where unknown ones are not kept
+
+{
+    my $key = Gate::issued_key('key');
+    $c->warm(($t->key)[0], store => 'new');
+    $proxy->mode('delay', 0.2, 'data');
+    my ($words, $lookups) = crowd($key, 20, store => 'new', meanwhile => sub {
+        select undef, undef, undef, 0.05;
+        $t->key(key => $key);
+    });
+    is($words, '200 miss: 20', 'made meanwhile');
+    is($lookups, 4, 'each worker asked once more');
+    $proxy->mode('pass');
 }
 
 # A flood of unknown keys takes half of the queue, known ones find a place.

@@ -17,6 +17,7 @@ my $proxy = $t->proxy($redis);
 my $backend = $t->backend({
     '/accel/in' => { headers => ['X-Accel-Redirect' => '/in/x'] },
     '/accel/scope' => { headers => ['X-Accel-Redirect' => '/scope/x'] },
+    '/two/x' => { delay => 0.5, headers => ['X-Accel-Redirect' => '/twice/x'] },
     '/front/x' => { headers => ['X-Accel-Redirect' => '/wipe/x'] } });
 
 mkdir $t->dir . '/html';
@@ -24,12 +25,17 @@ mkdir $t->dir . '/html/dir';
 $t->write('html/dir/index.html', 'index');
 $t->write('html/denied', 'denied');
 $t->write('users', "u:{PLAIN}p\n", 0644);
+my @peppers = ('a-new-pepper-0123456789-0123456789',
+    'an-old-pepper-0123456789-0123456789');
+$t->write('peppers', join("\n", @peppers), 0600);
 
 my $api = Gate::Admin->new($t, '', '', <<'EOC', workers => 2);
     }
     api_key_store other { server %%REDIS%%; prefix shop:; }
     api_key_store plain { server %%REDIS%%; prefix shop:; cache off; }
     api_key_store moved { server %%REDIS%%; prefix shop:; cache off; }
+    api_key_store two   { server %%REDIS%%; prefix shop:; cache off;
+                          pepper_file peppers; }
     api_key_store slow  { server %%PROXY%%; prefix shop:; cache off;
                           timeout 5s; }
 
@@ -83,6 +89,9 @@ my $api = Gate::Admin->new($t, '', '', <<'EOC', workers => 2);
         location /front/ { api_key off; proxy_pass http://%%BACKEND%%; }
         location /wipe/ { api_key_clear GET; empty_gif; }
         location /late/ { try_files /none /scope/x; }
+        location /again/ { try_files /none /instead/x; }
+        location /two/ { api_key two; proxy_pass http://%%BACKEND%%; }
+        location /twice/ { api_key two; api_key_clear GET; empty_gif; }
 
         location /page/ {
             api_key_scope admin; error_page 403 /denied; empty_gif;
@@ -229,6 +238,24 @@ is(left($key), 3, 'takes none');
 is(status('/accel/scope', $key), 403, 'after a backend has seen it');
 is(left($key), 2, 'it keeps what it took');
 
+($key) = fresh();
+is(status('/again/', $key), 200, 'refused there, and let in by a third');
+is(left($key), 2, 'takes one');
+
+# the same key under another pepper, while the request is on its way
+
+$key = Gate::issued_key('key');
+fresh(key => $key, secret => $peppers[1]);
+my $c = $t->connect;
+$c->request('GET', '/two/x', headers => [h($key)]);
+ok($t->until(sub { grep { $_->target eq '/two/x' } $backend->requests }),
+    'known by the old one, the backend is asked');
+fresh(key => $key, secret => $peppers[0]);
+$t->arm(60);
+is($c->response->status, 200, 'then by the new one: a clear');
+is(left($key, '/two/new'), 2, 'takes one of that too');
+$t->disarm;
+
 # error pages
 
 ($key) = fresh();
@@ -360,8 +387,10 @@ $t->disarm;
 ($key) = fresh();
 is(status('/slow/', $key), 200, 'by way of a slow Redis');
 
-for my $armed (0, 1) {
-    $t->arm(60) if $armed;
+for my $case ([0, $key], [1, $key], [0, $free]) {
+    my ($armed, $key) = @$case;
+    $armed ? $t->arm(60) : $t->disarm;
+    my $entries = $redis->cmd('XLEN', 'shop:audit');
     $redis->monitor;
     $proxy->mode('delay', 0.5);
     my $c = $t->connect;
@@ -374,7 +403,8 @@ for my $armed (0, 1) {
         =~ /client prematurely closed|client closed/ }), 'the client goes');
     status('/slow/', $free);            # its answer comes behind the script's
     $proxy->mode('pass');
-    is($redis->cmd('XLEN', 'shop:audit'), 5 + $armed, 'what became of it');
+    is($redis->cmd('XLEN', 'shop:audit'), $entries + $armed,
+        'what became of it');
 }
 
 is(left($key, '/slow/'), 1, 'refused, it has given one back; passed, not');

@@ -152,10 +152,8 @@ unlike($t->error_log, qr/\[crit\]/, 'nothing critical');
 # answers that a real Redis cannot be made to give
 
 for my $case (
-    ['a TTL that is refused', "*2\r\n\$1\r\na\r\n\$1\r\nb\r\n",
-        "-NOPERM no permission\r\n"],
-    ['a TTL that is none', "*2\r\n\$1\r\na\r\n\$1\r\nb\r\n",
-        "+OK\r\n"],
+    ['a TTL that is refused', record('x'), "-NOPERM no permission\r\n"],
+    ['a TTL that is none', record('x'), "+OK\r\n"],
     ['LOADING', "-LOADING Redis is loading\r\n"],
     ['NOAUTH', "-NOAUTH Authentication required.\r\n"],
     ['NOPERM', "-NOPERM no permission\r\n"],
