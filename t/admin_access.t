@@ -219,6 +219,12 @@ for my $secret ($Gate::Admin::WRITE, $Gate::Admin::READ, $made->{key}) {
     is(index($log, $secret), -1, 'no secret in the logs');
 }
 
+# nothing but blanks, which HTTP/2 does not take away
+
+$api->problem($api->call('GET', 'v1/keys', undef, token => undef, h2 => 1,
+    headers => [Authorization => 'Bearer   ']), 401, 'unauthorized', undef,
+    'no token behind blanks');
+
 # from inside nginx, and by another path than the location's
 
 my @write = (Authorization => "Bearer $Gate::Admin::WRITE");

@@ -184,15 +184,15 @@ like($evals[0], qr/"\*3 \$5 %s %n FLUSHALL \{\}"/, 'the name is one argument');
 # types and sizes
 
 for my $type ('text/plain', 'application/x-www-form-urlencoded', 'none',
-    'application/jsonx', 'application/json-patch+json', 'text/json', '')
+    'application/jsonx', 'application/json-patch+json', 'text/json', '',
+    'application/jsox')
 {
     $api->problem($api->call('POST', 'v1/keys', { name => 'a' }, type => $type),
         415, 'unsupported_media_type', undef, "type '$type'");
 }
 
 for my $type ('application/json; charset=utf-8', 'application/json ;x=y',
-    'Application/JSON',
-    'application/json;x=y')
+    'Application/JSON', 'application/json;x=y')
 {
     is($api->call('POST', 'v1/keys', { name => 'a' }, type => $type)->status,
         201, "type $type");
