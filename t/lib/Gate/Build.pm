@@ -17,6 +17,8 @@ use File::Copy qw(copy);
 use File::Temp qw(tempdir);
 use Test::More ();
 
+use Gate ();
+
 
 sub new {
     my ($class) = @_;
