@@ -18,6 +18,7 @@ BROWSER_PACKAGES="chromium"
 LINT_PACKAGES="cppcheck clang-tidy shellcheck"
 SOURCE_PACKAGES="dpkg-dev"
 FUZZ_PACKAGES="clang libclang-rt-dev"
+VALGRIND_PACKAGES="valgrind"
 BENCH_PACKAGES="haproxy strace valgrind"
 
 # Services that Debian starts when their package is installed
@@ -35,8 +36,8 @@ die() {
 }
 
 
-# need build|test|browser|lint|source|fuzz|bench...: installs what is missing
-# for these jobs
+# need build|test|browser|lint|source|fuzz|valgrind|bench...: installs what is
+# missing for these jobs
 
 need() {
     local job missing=() packages=
@@ -59,6 +60,7 @@ need() {
         bench) packages+=" $BENCH_PACKAGES" ;;
         source) packages+=" $SOURCE_PACKAGES" ;;
         fuzz) packages+=" $FUZZ_PACKAGES" ;;
+        valgrind) packages+=" $VALGRIND_PACKAGES" ;;
         esac
     done
 

@@ -113,7 +113,7 @@ is(status(), 200, 'late, but in time');
 my $start = time;
 $proxy->mode('deaf');
 is(status(), 503, 'no answer');
-cmp_ok(time - $start, '<', 1.2, 'by deadline');
+cmp_ok(time - $start, '<', 1.2 * $Gate::PATIENCE, 'by deadline');
 is($t->get('/other')->status, 200, 'nothing else is held up');
 
 for my $mode ('stall', 'cut', 'refuse') {
