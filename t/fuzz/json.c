@@ -239,8 +239,8 @@ list(const ngx_str_t *joined, json_t *value, int scopes)
 static void
 metadata(ngx_array_t *array, json_t *value)
 {
+    char           name[33];
     ngx_uint_t     i;
-    json_t        *member;
     ngx_keyval_t  *meta;
 
     check(json_is_object(value) && json_object_size(value) <= 16);
@@ -252,9 +252,9 @@ metadata(ngx_array_t *array, json_t *value)
         check(meta[i].key.len > 5 && memcmp(meta[i].key.data, "meta:", 5) == 0);
         consists(meta[i].key.data + 5, meta[i].key.len - 5, 32, LOWER "_");
 
-        member = json_object_getn(value, (char *) meta[i].key.data + 5,
-                                  meta[i].key.len - 5);
-        text_is(&meta[i].value, member);
+        snprintf(name, sizeof(name), "%.*s", (int) meta[i].key.len - 5,
+                 meta[i].key.data + 5);
+        text_is(&meta[i].value, json_object_get(value, name));
 
         check(meta[i].value.len <= 256);
         (void) characters(meta[i].value.data, meta[i].value.len);
