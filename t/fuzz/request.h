@@ -15,8 +15,12 @@
 #include "fuzz.h"
 
 
-#define REWRITTEN  "x-rewritten-args"   /* no header: what a rewrite made */
-#define HEADERS    64
+/* no headers: what a rewrite made */
+
+#define REWRITTEN_ARGS  "x-rewritten-args"
+#define REWRITTEN_URI   "x-rewritten-uri"
+
+#define HEADERS         64
 
 
 typedef struct {
@@ -167,12 +171,28 @@ request_known_header(ngx_http_request_t *r, ngx_table_elt_t *h)
 }
 
 
+static inline int
+request_rewritten(ngx_http_request_t *r, const char *name, ngx_str_t *text)
+{
+    if (r->header_name_end - r->header_name_start != (ssize_t) strlen(name)
+        || ngx_strncasecmp(r->header_name_start, (u_char *) name, strlen(name))
+           != 0)
+    {
+        return 0;
+    }
+
+    text->data = r->header_start;
+    text->len = r->header_end - r->header_start;
+
+    return 1;
+}
+
+
 /* ngx_http_process_request_headers() */
 
 static inline ngx_int_t
 request_headers(ngx_http_request_t *r, const request_options_t *options)
 {
-    size_t            len;
     ngx_int_t         rc;
     ngx_uint_t        n;
     ngx_table_elt_t  *h;
@@ -192,14 +212,9 @@ request_headers(ngx_http_request_t *r, const request_options_t *options)
             continue;
         }
 
-        len = r->header_name_end - r->header_name_start;
-
-        if (len == sizeof(REWRITTEN) - 1
-            && ngx_strncasecmp(r->header_name_start, (u_char *) REWRITTEN, len)
-               == 0)
+        if (request_rewritten(r, REWRITTEN_ARGS, &r->args)
+            || request_rewritten(r, REWRITTEN_URI, &r->uri))
         {
-            r->args.data = r->header_start;
-            r->args.len = r->header_end - r->header_start;
             continue;
         }
 
@@ -208,7 +223,7 @@ request_headers(ngx_http_request_t *r, const request_options_t *options)
 
         h->hash = r->header_hash;
 
-        h->key.len = len;
+        h->key.len = r->header_name_end - r->header_name_start;
         h->key.data = r->header_name_start;
         h->key.data[h->key.len] = '\0';
 
@@ -216,9 +231,9 @@ request_headers(ngx_http_request_t *r, const request_options_t *options)
         h->value.data = r->header_start;
         h->value.data[h->value.len] = '\0';
 
-        h->lowcase_key = ngx_pnalloc(r->pool, len);
+        h->lowcase_key = ngx_pnalloc(r->pool, h->key.len);
         check(h->lowcase_key);
-        ngx_strlow(h->lowcase_key, h->key.data, len);
+        ngx_strlow(h->lowcase_key, h->key.data, h->key.len);
 
         if (request_known_header(r, h) != NGX_OK) {
             return NGX_ERROR;
