@@ -44,6 +44,9 @@ $t->conf(<<"EOC", log => 'notice');
         location /return { return 302 /elsewhere; }
         location /early { if (\$early = y) { return 204; } }
         location /rewritten { set \$args "a b#c&\$args"; return 204; }
+        location /rewritten-dead {
+            set \$args "a#c d&\$args"; proxy_pass http://127.0.0.1:$dead;
+        }
         location /413 { client_max_body_size 1; proxy_pass http://$echo; }
         location /limit { limit_req zone=z; proxy_pass http://$echo; }
         location /deny { deny all; }
@@ -68,8 +71,8 @@ my ($key) = $t->key(name => 'erp');
 my $bad = 'Wr0ng-key-of-a-client';
 $redis->monitor;
 
-my @targets = ('/x', '/auto', '/return', '/early', '/rewritten', '/413',
-    '/limit', '/limit', '/deny', '/dead', '/slow', '/pass', '/observe', '/off',
+my @targets = ('/x', '/auto', '/return', '/early', '/rewritten',
+    '/rewritten-dead', '/413', '/limit', '/limit', '/deny', '/dead', '/slow', '/pass', '/observe', '/off',
     '/file', '//..%2f', '/%zz');
 
 for my $port ($t->port(0), $t->port(1)) {

@@ -19,8 +19,8 @@ static u_char *ngx_http_api_key_mask_error(ngx_http_request_t *r,
     ngx_http_request_t *sr, u_char *buf, size_t len);
 static void ngx_http_api_key_mask_line_text(ngx_http_request_t *r,
     ngx_str_t *line);
-static void ngx_http_api_key_mask_short(ngx_str_t *text, u_char *buf,
-    ngx_http_api_key_sources_t *sources);
+static void ngx_http_api_key_mask_short(ngx_str_t *text, ngx_uint_t bare,
+    u_char *buf, ngx_http_api_key_sources_t *sources);
 static ngx_int_t ngx_http_api_key_mask_text(ngx_pool_t *pool, ngx_str_t *text,
     ngx_http_api_key_sources_t *sources);
 static ngx_int_t ngx_http_api_key_mask_pieces(ngx_pool_t *pool,
@@ -77,18 +77,18 @@ ngx_http_api_key_mask_error(ngx_http_request_t *r, ngx_http_request_t *sr,
 
     line = r->request_line;
     ngx_http_api_key_mask_line_text(r, &r->request_line);
-    ngx_http_api_key_mask_short(&r->request_line, text[0], ascf->secrets);
+    ngx_http_api_key_mask_short(&r->request_line, 0, text[0], ascf->secrets);
 
     u = sr->upstream;
 
     if (u) {
         uri = u->uri;
-        ngx_http_api_key_mask_short(&u->uri, text[1], ascf->secrets);
+        ngx_http_api_key_mask_short(&u->uri, 1, text[1], ascf->secrets);
     }
 
     if (r->headers_in.referer) {
         referer = r->headers_in.referer->value;
-        ngx_http_api_key_mask_short(&r->headers_in.referer->value, text[2],
+        ngx_http_api_key_mask_short(&r->headers_in.referer->value, 0, text[2],
                                     ascf->secrets);
     }
 
@@ -132,8 +132,14 @@ ngx_http_api_key_mask_line_text(ngx_http_request_t *r, ngx_str_t *line)
 }
 
 
+/*
+ * As much of a text as a line has room for, masked in buf.  bare: nothing
+ * follows the query, which ends with the text, as a rewrite can have put a "#"
+ * or a blank into it.
+ */
+
 static void
-ngx_http_api_key_mask_short(ngx_str_t *text, u_char *buf,
+ngx_http_api_key_mask_short(ngx_str_t *text, ngx_uint_t bare, u_char *buf,
     ngx_http_api_key_sources_t *sources)
 {
     u_char         *p;
@@ -145,6 +151,10 @@ ngx_http_api_key_mask_short(ngx_str_t *text, u_char *buf,
     head.len = ngx_min(text->len, NGX_HTTP_API_KEY_MASK_TEXT);
 
     ngx_http_api_key_query(&head, &query);
+
+    if (query.data && bare) {
+        query.len = head.data + head.len - query.data;
+    }
 
     if (query.len == 0) {
         return;
