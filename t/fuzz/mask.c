@@ -3,7 +3,8 @@
  *
  * Guards what logs may show: of a secret's value in the request line, the
  * target, the arguments, headers and a backend's answers "***" is left and all
- * else byte for byte, for a line of the error log without a lasting change.
+ * else byte for byte, for a line of the error log, which has the backend's
+ * target as well, without a lasting change.
  * The input is two bytes (sources, how nginx reads headers) and a request.
  *
  *     src/gate/ngx_http_api_key_find.c
@@ -20,6 +21,7 @@
 static ngx_http_api_key_sources_t  *secrets;
 static ngx_str_t     shown_line;           /* in the line of the error log */
 static ngx_str_t     shown_referer;
+static ngx_str_t     shown_uri;
 
 
 /* A list with "***" for the values of chosen pieces. */
@@ -119,6 +121,8 @@ show(ngx_http_request_t *r, ngx_http_request_t *sr, u_char *buf, size_t len)
         shown_referer = kept(r->pool, &r->headers_in.referer->value);
     }
 
+    shown_uri = kept(r->pool, &sr->upstream->uri);
+
     return buf;
 }
 
@@ -126,8 +130,16 @@ show(ngx_http_request_t *r, ngx_http_request_t *sr, u_char *buf, size_t len)
 static void
 error_line(ngx_http_request_t *r)
 {
-    u_char     *p, buf[1];
-    ngx_str_t   line, referer, expected;
+    u_char     *p, buf[1], *last;
+    ngx_str_t   line, referer, uri, expected;
+
+    /* what the backend is asked for */
+
+    uri.data = ngx_pnalloc(r->pool, r->uri.len + 1 + r->args.len);
+    check(uri.data);
+    last = ngx_sprintf(uri.data, "%V?%V", &r->uri, &r->args);
+    uri.len = last - uri.data;
+    r->upstream->uri = uri;
 
     line = kept(r->pool, &r->request_line);
     ngx_str_null(&referer);
@@ -154,6 +166,13 @@ error_line(ngx_http_request_t *r)
         check(same(&shown_referer, &expected));
     }
 
+    if (uri.len <= NGX_MAX_ERROR_STR) {
+        last = memchr(uri.data, '?', uri.len) + 1;
+        expected = masked_list(r->pool, &uri, last, uri.data + uri.len, '&');
+        check(same(&shown_uri, &expected));
+    }
+
+    check(r->upstream->uri.data == uri.data && r->upstream->uri.len == uri.len);
     check(same(&r->request_line, &line));
     check(r->headers_in.referer == NULL
           || same(&r->headers_in.referer->value, &referer));
@@ -242,6 +261,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(state && ngx_http_api_key_find(r, secrets, state) == NGX_OK);
     key = kept(r->pool, &state->key);
 
+    memset(&upstream, 0, sizeof(upstream));
+    r->upstream = &upstream;
     r->log_handler = show;
     error_line(r);
 
@@ -252,8 +273,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text.len = size;
 
     echo(r, &r->headers_out.headers, &target);
-    memset(&upstream, 0, sizeof(upstream));
-    r->upstream = &upstream;
     echo(r, &upstream.headers_in.headers, &text);
 
     n = request_list(&r->headers_in.headers, headers);
