@@ -801,7 +801,8 @@ END {
         if ($status != 0) {
             my @log = split /\n/, $self->read('stderr.log') . $self->error_log;
             splice(@log, 0, @log - 15) if @log > 15;
-            Test::More::diag(join "\n", 'end of the log:', @log);
+            Test::More::diag(join "\n", $self->complaints,
+                'end of the log:', @log);
         }
 
         $self->clean;
