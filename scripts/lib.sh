@@ -19,7 +19,7 @@ LINT_PACKAGES="cppcheck clang-tidy shellcheck"
 SOURCE_PACKAGES="dpkg-dev"
 FUZZ_PACKAGES="clang libclang-rt-dev"
 VALGRIND_PACKAGES="valgrind"
-BENCH_PACKAGES="haproxy strace valgrind"
+BENCH_PACKAGES="redis-server haproxy strace valgrind"
 
 # Services that Debian starts when their package is installed
 SERVICES="nginx redis-server valkey-server haproxy prometheus"
@@ -36,8 +36,8 @@ die() {
 }
 
 
-# need build|test|browser|lint|source|fuzz|valgrind|bench...: installs what is
-# missing for these jobs
+# need build|test|browser|lint|source|fuzz|valgrind|bench|matrix...: installs what
+# is missing for these jobs; of a|b one will do, and the first that there is comes
 
 need() {
     local job missing=() packages=
@@ -71,7 +71,7 @@ need() {
     fi
 
     for package in $packages; do
-        installed "$package" || missing+=("$package")
+        installed ${package//|/ } || missing+=("$package")
     done
 
     if [ ${#missing[@]} -gt 0 ]; then
@@ -107,16 +107,39 @@ need_npm() {
 }
 
 
+# installed NAME...: one of these is
+
 installed() {
-    [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2> /dev/null)" \
-      = installed ]
+    dpkg-query -W -f='${db:Status-Status}\n' "$@" 2> /dev/null \
+        | grep -qx installed
+}
+
+
+# known NAME: apt has such a package
+
+known() {
+    apt-cache show "$1" > /dev/null 2>&1
+}
+
+
+# of each a|b the first that apt knows
+
+available() {
+    local package name
+
+    for package in "$@"; do
+        for name in ${package//|/ }; do
+            ! known "$name" || break
+        done
+        echo "$name"
+    done
 }
 
 
 install_packages() {
     if [ "$(id -u)" != 0 ]; then
         say "these packages are missing, and only root can install them:"
-        die "apt-get install --no-install-recommends $*"
+        die "apt-get install --no-install-recommends" $(available "$@")
     fi
 
     say "installing $*"
@@ -136,6 +159,7 @@ install_packages() {
         options=(-y --no-install-recommends -o DPkg::Lock::Timeout=300)
 
         apt-get update -qq < /dev/null > "$BUILD/apt.log" 2>&1 \
+            && set -- $(available "$@") \
             && apt-get install "${options[@]}" "$@" < /dev/null \
                >> "$BUILD/apt.log" 2>&1 \
             || { tail -n 20 "$BUILD/apt.log" >&2
