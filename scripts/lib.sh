@@ -20,6 +20,7 @@ SOURCE_PACKAGES="dpkg-dev"
 FUZZ_PACKAGES="clang libclang-rt-dev"
 VALGRIND_PACKAGES="valgrind"
 BENCH_PACKAGES="redis-server haproxy strace valgrind"
+MATRIX_PACKAGES="debootstrap debian-archive-keyring iproute2"
 
 # Services that Debian starts when their package is installed
 SERVICES="nginx redis-server valkey-server haproxy prometheus"
@@ -61,6 +62,7 @@ need() {
         source) packages+=" $SOURCE_PACKAGES" ;;
         fuzz) packages+=" $FUZZ_PACKAGES" ;;
         valgrind) packages+=" $VALGRIND_PACKAGES" ;;
+        matrix) packages+=" $MATRIX_PACKAGES" ;;
         esac
     done
 
