@@ -42,6 +42,7 @@ $t->redis;
 my $store = $t->backend(sub { {} });
 
 my $conf = $t->example('hotcakes.conf')
+    =~ s/(api_key_store shop \{)/$1 timeout 5s;/r
     =~ s{proxy_pass http://%%BACKEND%%}{proxy_pass http://store}r
     =~ s/^(http \{\n)/$1UPSTREAM/mr
     =~ s/UPSTREAM/upstream store { server %%BACKEND%%; keepalive 16; }\n/r;
