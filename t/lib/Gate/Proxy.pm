@@ -24,6 +24,7 @@ package Gate::Proxy;
 #   $proxy->mode('delay', 0.3, 'data');    only on this kind of link; not cut,
 #                                          reset and refuse
 #   $proxy->inject("+OK\r\n", 'push');     says that to nginx on such links
+#   $proxy->inject("+OK\r\n", 'data', 'held');   where replies wait
 #
 # A mode holds from the moment the call returns, for open connections too.  A
 # link is "push" once it has subscribed to something, and "data" before that.
@@ -113,7 +114,11 @@ sub ask {
 
 
 sub mode { my $self = shift; $self->ask(join ' ', @_) }
-sub inject { $_[0]->ask(join ' ', 'inject', unpack('H*', $_[1]), $_[2]) }
+sub inject {
+    my ($self, $bytes, @where) = @_;
+    $self->ask(join ' ', 'inject', unpack('H*', $bytes), @where);
+}
+
 sub drop { $_[0]->ask('drop') }
 sub count { $_[0]->ask('count') }
 sub open { $_[0]->ask('open') }
@@ -167,7 +172,7 @@ sub command {
 
     sysread($self->{control}, my $text, 4096) or POSIX::_exit(0);
     chomp $text;
-    my ($word, $value, $which) = split ' ', $text;
+    my ($word, $value, $which, $held) = split ' ', $text;
     my $answer = 'ok';
 
     if ($word eq 'count') {
@@ -184,7 +189,8 @@ sub command {
 
     } elsif ($word eq 'inject') {
         write_all($_->{client}, pack('H*', $value))
-            for grep { $_->{kind} eq $which } @{$self->{pairs}};
+            for grep { $_->{kind} eq $which && (!$held || @{$_->{late}}) }
+                @{$self->{pairs}};
 
     } else {
         $self->set_mode($word, $value // 0, $which);
