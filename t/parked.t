@@ -104,7 +104,7 @@ sub slow_one {
 
 
 # Only this worker takes events from now on.  Another one may hold the mutex,
-# and then this one does not accept either.
+# and then this one does not accept either: it gets the time to give it away.
 
 sub alone {
     my ($worker) = @_;
@@ -112,6 +112,7 @@ sub alone {
     $t->until(sub {
         my @others = grep { $_ != $worker } $t->workers;
 
+        $t->request('GET', '/none') for 1 .. 2;
         kill 'STOP', @others;
         my $r = $t->request('GET', '/none', timeout => 0.7);
         return 1 if ($r->header('x-worker') // '') eq $worker;
