@@ -166,7 +166,9 @@ ngx_http_api_key_take(ngx_http_request_t *r,
 
     /* what the cache holds of it comes while the key is taken out */
 
-    if (alcf->store && ngx_http_api_key_form(alcf->store, state) == API_KEY_OK) {
+    if (alcf->store
+        && ngx_http_api_key_form(alcf->store, state) == API_KEY_OK)
+    {
         ngx_http_api_key_inquire_soon(alcf->store, state, 0);
     }
 

@@ -244,9 +244,9 @@ api_key_cache_get(api_key_cache_t *cache, const unsigned char *id,
     class = api_key_class(cache, cell->len);
 
     /*
-     * Its neighbours in the list are memory that nothing else here needs.  While
-     * there is room for all, it is enough that an answer comes to the front
-     * each time when it is asked for.
+     * Its neighbours in the list are memory that nothing else here needs.
+     * While there is room for all, it is enough that an answer comes to the
+     * front each time when it is asked for.
      */
 
     if (class->newest != n
