@@ -109,7 +109,11 @@ my ($long) = $t->key(name => 'n' x 100, 'meta:text' => 'x' x 255 . 'y',
 for my $store ('shop', 'tiny') {
     is($c->ask($long, store => $store), '200 miss', "a long record, $store");
     is($c->text, 'x' x 255 . 'y', 'its metadata');
-    is($c->ask($long, store => $store), '200 hit', 'the same from the cache');
+
+    # what Redis tells of its making may come behind the first answer
+
+    ok($t->until(sub { $c->ask($long, store => $store) eq '200 hit' }),
+        'the same from the cache');
     is($c->text, 'x' x 255 . 'y', 'its metadata');
 }
 
