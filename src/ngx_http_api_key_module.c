@@ -7,6 +7,7 @@
 #include "ngx_http_api_key_module.h"
 #include "ngx_http_api_key_access.h"
 #include "ngx_http_api_key_admin.h"
+#include "ngx_http_api_key_clear.h"
 #include "ngx_http_api_key_directives.h"
 #include "ngx_http_api_key_find.h"
 #include "ngx_http_api_key_mask.h"
@@ -337,6 +338,8 @@ ngx_http_api_key_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         amcf->used = 1;
     }
 
+    ascf->match |= ngx_http_api_key_clear_matches(conf->clear);
+
     /*
      * What no log of this server may show is one list for all its locations: a
      * request may have been in another one than it is logged from.
@@ -581,6 +584,13 @@ ngx_http_api_key_init(ngx_conf_t *cf)
     }
 
     *h = ngx_http_api_key_mask_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_POST_READ_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_api_key_clear_handler;
 
     h = ngx_array_push(&cmcf->phases[NGX_HTTP_ACCESS_PHASE].handlers);
     if (h == NULL) {

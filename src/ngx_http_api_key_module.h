@@ -85,6 +85,7 @@ typedef struct {
 
 typedef struct {
     ngx_http_api_key_sources_t  *secrets;          /* no log may show them */
+    ngx_uint_t                   match;    /* of a clear rule, somewhere */
 } ngx_http_api_key_srv_conf_t;
 
 

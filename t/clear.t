@@ -1,6 +1,7 @@
 # Guards: a clear operation needs a good key and an armed flag, both asked of
 # Redis at that moment.  Seen red with `unless` matched on $uri alone, the TTL
-# of the flag ignored, the use not taken, and `match` wanted of both paths.
+# of the flag ignored, the use not taken, `match` wanted of both paths, and with
+# a path that a rewrite has changed matched only as it was sent.
 
 use Gate;
 
@@ -20,6 +21,21 @@ $t->conf(<<'EOC');
         location /match/ {
             api_key_clear off;
             api_key_clear POST match=/all$;
+            proxy_pass http://%%BACKEND%%;
+        }
+        location /moved/ {
+            api_key_clear off;
+            api_key_clear POST match=^/moved/all$;
+            rewrite ^/moved/(all|one)$ /elsewhere/$1 break;
+            proxy_pass http://%%BACKEND%%;
+        }
+        location /tried/ {
+            api_key_clear off;
+            try_files /nothing /found/;
+        }
+        location /found/ {
+            api_key_clear off;
+            api_key_clear POST match=^/tried/all$;
             proxy_pass http://%%BACKEND%%;
         }
         location /more/ {
@@ -136,6 +152,16 @@ is(call('POST', '/match/all'), 'not_armed', 'match');
 is(call('POST', '/match/al%6c'), 'not_armed', 'match of the decoded path');
 is(call('POST', '/match/one#/all'), 'not_armed', 'match of the raw path');
 is(call('POST', '/match/one'), 200, 'no match');
+
+# whatever a rewrite or a redirect makes of it
+
+for my $path ('all', 'al%6c', '/all', './all', 'x/../all', 'one%2f..%2fall') {
+    is(call('POST', "/moved/$path"), 'not_armed', "rewritten, $path");
+    is(call('POST', "/tried/$path"), 'not_armed', "redirected, $path");
+}
+
+is(call('POST', '/moved/one'), 200, 'another one, rewritten');
+is(call('POST', '/tried/one'), 200, 'another one, redirected');
 is(call('DELETE', '/match/all'), 200, 'off drops what is inherited');
 is(call('PURGEALL', '/more/'), 'not_armed', 'a rule of its own');
 is(call('DELETE', '/more/'), 'not_armed', 'adds to the outer one');

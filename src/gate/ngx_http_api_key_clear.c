@@ -6,6 +6,7 @@
 
 #include "ngx_http_api_key_clear.h"
 #include "ngx_http_api_key_find.h"
+#include "ngx_http_api_key_request.h"
 
 
 static ngx_uint_t ngx_http_api_key_clear_method(ngx_http_request_t *r,
@@ -16,6 +17,10 @@ static ngx_uint_t ngx_http_api_key_clear_query(ngx_http_request_t *r,
     api_key_str_t *query, api_key_str_t *method);
 static ngx_uint_t ngx_http_api_key_clear_path(ngx_http_request_t *r,
     ngx_http_api_key_clear_t *rule, ngx_str_t *method);
+#if (NGX_PCRE)
+static ngx_uint_t ngx_http_api_key_clear_first(ngx_http_request_t *r,
+    ngx_http_api_key_clear_t *rule);
+#endif
 static ngx_uint_t ngx_http_api_key_clear_body(ngx_http_request_t *r,
     ngx_str_t *method);
 
@@ -31,6 +36,51 @@ static ngx_http_api_key_source_t  ngx_http_api_key_overrides[] = {
       ngx_string("x-method-override"), 0 },
     { NGX_HTTP_API_KEY_HEADER, ngx_null_string, ngx_null_string, 0 }
 };
+
+
+ngx_uint_t
+ngx_http_api_key_clear_matches(ngx_array_t *rules)
+{
+#if (NGX_PCRE)
+
+    ngx_uint_t                 i;
+    ngx_http_api_key_clear_t  *rule;
+
+    rule = rules ? rules->elts : NULL;
+
+    for (i = 0; rules && i < rules->nelts; i++) {
+        if (rule[i].match) {
+            return 1;
+        }
+    }
+
+#endif
+
+    return 0;
+}
+
+
+ngx_int_t
+ngx_http_api_key_clear_handler(ngx_http_request_t *r)
+{
+    ngx_http_api_key_request_t   *state;
+    ngx_http_api_key_srv_conf_t  *ascf;
+
+    ascf = ngx_http_get_module_srv_conf(r, ngx_http_api_key_module);
+
+    if (!ascf->match) {
+        return NGX_DECLINED;
+    }
+
+    state = ngx_http_api_key_request(r);
+    if (state == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    state->path = r->uri;
+
+    return NGX_DECLINED;
+}
 
 
 ngx_uint_t
@@ -201,7 +251,9 @@ ngx_http_api_key_clear_path(ngx_http_request_t *r,
         by_raw = ngx_regex_exec(rule->match, &raw, NULL, 0);
         by_uri = ngx_regex_exec(rule->match, &r->uri, NULL, 0);
 
-        if (by_raw == NGX_REGEX_NO_MATCHED && by_uri == NGX_REGEX_NO_MATCHED) {
+        if (by_raw == NGX_REGEX_NO_MATCHED && by_uri == NGX_REGEX_NO_MATCHED
+            && !ngx_http_api_key_clear_first(r, rule))
+        {
             return 0;
         }
     }
@@ -223,6 +275,29 @@ ngx_http_api_key_clear_path(ngx_http_request_t *r,
 
     return 1;
 }
+
+
+#if (NGX_PCRE)
+
+/*
+ * A rewrite takes all spellings of a path for one, so a rule that matches one of
+ * them must match them all, whatever the rewrite has made of it.
+ */
+
+static ngx_uint_t
+ngx_http_api_key_clear_first(ngx_http_request_t *r,
+    ngx_http_api_key_clear_t *rule)
+{
+    ngx_http_api_key_request_t  *state;
+
+    state = ngx_http_api_key_request_find(r);
+
+    return state && state->path.data != r->uri.data
+           && ngx_regex_exec(rule->match, &state->path, NULL, 0)
+              != NGX_REGEX_NO_MATCHED;
+}
+
+#endif
 
 
 /*

@@ -11,11 +11,25 @@
 #include "ngx_http_api_key_module.h"
 
 
+/* Whether one of the rules (NULL is none) has a match. */
+
+ngx_uint_t ngx_http_api_key_clear_matches(ngx_array_t *rules);
+
+
+/*
+ * POST_READ handler: keeps the path as nginx reads it before a rewrite or a
+ * redirect puts another one in its place.  Returns NGX_DECLINED, or 500 when
+ * out of memory.
+ */
+
+ngx_int_t ngx_http_api_key_clear_handler(ngx_http_request_t *r);
+
+
 /*
  * Whether a request is a clear operation by one of the rules (NULL is none):
- * its method is listed, its path matches as the client sent it or as nginx
- * reads it, and one of the two is not known to be harmless, or it is a DELETE
- * with a body.  What a regex cannot judge is one.
+ * its method is listed, its path matches as the client sent it, as nginx reads
+ * it or as it did at first, and one of the first two is not known to be
+ * harmless, or it is a DELETE with a body.  What a regex cannot judge is one.
  */
 
 ngx_uint_t ngx_http_api_key_is_clear(ngx_http_request_t *r,

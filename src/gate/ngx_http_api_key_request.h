@@ -71,6 +71,9 @@ struct ngx_http_api_key_request_s {
     ngx_http_api_key_store_t     *formed;     /* whose key it might be, by */
     api_key_verdict_e             form;       /* its form: OK, or why not */
 
+    ngx_str_t                     path;       /* before any rewrite; for
+                                                 clear rules with a match */
+
     /* what this store says of it */
 
     ngx_http_api_key_store_t     *store;      /* NULL: not asked */

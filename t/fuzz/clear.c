@@ -10,6 +10,7 @@
  *
  *     src/gate/ngx_http_api_key_clear.c
  *     src/gate/ngx_http_api_key_find.c
+ *     src/gate/ngx_http_api_key_request.c
  */
 
 #include "ngx_http_api_key_clear.h"
@@ -347,7 +348,7 @@ raw_path(ngx_http_request_t *r)
 
 
 static ngx_uint_t
-model(ngx_http_request_t *r, ngx_array_t *rules)
+model(ngx_http_request_t *r, ngx_array_t *rules, ngx_str_t *path)
 {
     int        body;
     ngx_str_t  raw;
@@ -363,7 +364,8 @@ model(ngx_http_request_t *r, ngx_array_t *rules)
     return (named(r, &delete)
             && (body || !single_readme(&raw) || !single_readme(&r->uri)))
            || (named(r, &post)
-               && (clear_readme(&raw) || clear_readme(&r->uri)));
+               && (clear_readme(&raw) || clear_readme(&r->uri)
+                   || clear_readme(path)));
 }
 
 
@@ -372,8 +374,11 @@ refused(const uint8_t *data, size_t size, const request_options_t *options,
     ngx_array_t *rules, ngx_str_t *path)
 {
     request_t           *request;
+    ngx_str_t            uri;
     ngx_uint_t           clear;
     ngx_http_request_t  *r;
+
+    static ngx_http_api_key_srv_conf_t  ascf;
 
     request = request_of(data, size, options);
 
@@ -382,8 +387,19 @@ refused(const uint8_t *data, size_t size, const request_options_t *options,
     }
 
     r = &request->r;
+    uri = r->uri;
+
+    ascf.match = ngx_http_api_key_clear_matches(rules);
+    request->srv_conf[0] = &ascf;
+
+    /* a rewrite comes later */
+
+    r->uri = request->path;
+    check(ngx_http_api_key_clear_handler(r) == NGX_DECLINED);
+    r->uri = uri;
+
     clear = ngx_http_api_key_is_clear(r, rules);
-    check(clear == model(r, rules));
+    check(clear == model(r, rules, &request->path));
 
     if (path) {
         *path = raw_path(r);

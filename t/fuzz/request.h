@@ -37,6 +37,7 @@ typedef struct {
     ngx_connection_t           connection;
     ngx_buf_t                  in;
     u_char                    *bytes;
+    ngx_str_t                  path;         /* before what was rewritten */
     ngx_http_variable_value_t  tainted;
     void                      *ctx[1];
     void                      *main_conf[1];
@@ -308,9 +309,14 @@ request_of(const uint8_t *data, size_t size, const request_options_t *options)
     r->method_name.len = r->method_end - r->request_start + 1;
     r->method_name.data = r->request_line.data;
 
-    if (request_uri(r, options->merge_slashes) != NGX_OK
-        || (r->http_version >= NGX_HTTP_VERSION_10
-            && request_headers(r, options) != NGX_OK))
+    if (request_uri(r, options->merge_slashes) != NGX_OK) {
+        goto refused;
+    }
+
+    request->path = r->uri;
+
+    if (r->http_version >= NGX_HTTP_VERSION_10
+        && request_headers(r, options) != NGX_OK)
     {
         goto refused;
     }
