@@ -280,8 +280,8 @@ ngx_http_api_key_clear_path(ngx_http_request_t *r,
 #if (NGX_PCRE)
 
 /*
- * A rewrite takes all spellings of a path for one, so a rule that matches one of
- * them must match them all, whatever the rewrite has made of it.
+ * A rewrite takes all spellings of a path for one, so a rule that matches one
+ * of them must match them all, whatever the rewrite has made of it.
  */
 
 static ngx_uint_t
