@@ -46,7 +46,7 @@ my @GO = ([('none') x 4, 'cut', ('reload') x 3, 'reload-twice', ('kill') x 5,
 
 my $t = Gate->new;
 my $redis = $t->redis(undef, port => 1,
-    args => ['--appendonly', 'yes', '--appendfsync', 'always']);
+    args => ['--appendonly', 'yes', '--appendfsync', 'no']);
 
 # a machine that is busy is no outage
 my $times = 'timeout 1s; connect_timeout 1s;';
