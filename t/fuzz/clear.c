@@ -449,7 +449,9 @@ respelled(const uint8_t *data, size_t size, const request_options_t *options,
         return;
     }
 
-    other = malloc(size + 2);
+    /* the byte may be the last one: room for a NUL behind it */
+
+    other = malloc(size + 3);
     check(other);
 
     memcpy(other, data, at);
@@ -477,10 +479,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rules = (data[0] & 1) ? &rules_hotcakes : &rules_readme;
     where = data[2];
 
-    options.part = (data[1] & 3) + 1;
-    options.merge_slashes = data[1] >> 2 & 1;
-    options.underscores = data[1] >> 3 & 1;
-    options.invalid = data[1] >> 4 & 1;
+    options = options_of(data[1]);
 
     data += 3;
     size -= 3;

@@ -518,10 +518,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
 
-    options.part = (data[2] & 3) + 1;
-    options.merge_slashes = data[2] >> 2 & 1;
-    options.underscores = data[2] >> 3 & 1;
-    options.invalid = data[2] >> 4 & 1;
+    options = options_of(data[2]);
 
     request = request_of(data + 3, size - 3, &options);
 

@@ -241,10 +241,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
 
-    options.part = (data[1] & 3) + 1;
-    options.merge_slashes = data[1] >> 2 & 1;
-    options.underscores = data[1] >> 3 & 1;
-    options.invalid = data[1] >> 4 & 1;
+    options = options_of(data[1]);
 
     request = request_of(data + 2, size - 2, &options);
 

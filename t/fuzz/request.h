@@ -247,6 +247,22 @@ request_headers(ngx_http_request_t *r, const request_options_t *options)
 }
 
 
+/* How nginx reads, by a byte of the input. */
+
+static inline request_options_t
+options_of(uint8_t bits)
+{
+    request_options_t  options;
+
+    options.part = (bits & 3) + 1;
+    options.merge_slashes = bits >> 2 & 1;
+    options.underscores = bits >> 3 & 1;
+    options.invalid = bits >> 4 & 1;
+
+    return options;
+}
+
+
 /* NULL where nginx would answer 400 before any module sees the request. */
 
 static inline request_t *
