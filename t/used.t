@@ -1,9 +1,10 @@
 # Guards: last_used_at.  It follows a use within 10 s, in the list, in one key
 # and in the answer to a change; it is written once for many uses, forward
-# only, never for a refused request, not lost on a graceful stop or while Redis
-# is away for a moment, and nothing is invalidated by it.  Seen red with the
-# verdict not looked at, with the script's comparison dropped, and with the
-# timer cancelable.
+# only, never for a refused request, not lost on a graceful stop, which it does
+# not hold up, or while Redis is away for a moment, and nothing is invalidated by
+# it.  Seen red with the verdict not looked at, with the script's comparison
+# dropped, with the timer cancelable, and with a write that waits for the next
+# event.
 
 use Gate;
 use Gate::Admin;
@@ -131,5 +132,24 @@ $redis->cmd('DEL', 'shop:used');
 is($t->get('/', 'X-API-Key' => $key)->status, 200, 'used');
 $redis->cmd('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
 ok($t->until(sub { defined written($id) }, 10), 'not lost with the link');
+
+
+# who leaves writes at once: nothing else happens that would wake it
+
+$t->stop;
+$t->conf(<<'EOC');
+    api_key_store shop { server %%REDIS%%; cache off; }
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        location / { api_key shop; empty_gif; }
+    }
+EOC
+$t->start;
+is($t->get('/', 'X-API-Key' => $key)->status, 200, 'used');
+$redis->cmd('DEL', 'shop:used');
+my $told = time;
+$t->stop;
+cmp_ok(time - $told, '<', 2, 'a worker leaves without delay');
+ok(defined written($id), 'and has written');
 
 $t->done;

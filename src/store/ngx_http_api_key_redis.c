@@ -215,7 +215,12 @@ ngx_http_api_key_redis_send(ngx_http_api_key_redis_t *redis,
         request->deadline += redis->conf->connect_timeout;
 
     } else {
-        ngx_post_event(&redis->flush, &ngx_posted_events);
+        /*
+         * A worker is told to leave between two turns of its events, and what
+         * is posted for this turn would wait for whatever comes next.
+         */
+        ngx_post_event(&redis->flush, ngx_exiting ? &ngx_posted_next_events
+                                                  : &ngx_posted_events);
     }
 
     ngx_queue_insert_tail(&redis->waiting, &request->queue);
