@@ -103,22 +103,25 @@ sub slow_one {
 }
 
 
-# Only this worker takes events from now on.  Another one may hold the mutex,
-# and then this one does not accept either: it gets the time to give it away.
+# The same, and only this worker takes events from now on.  With a mutex the one
+# that has taken a connection is likely to take the next ones too; when another
+# one has got it meanwhile, that one keeps it, and a new connection is its own.
 
-sub alone {
-    my ($worker) = @_;
+sub slow_one_alone {
+    my ($c, $worker);
 
     $t->until(sub {
+        ($c, $worker) = slow_one();
         my @others = grep { $_ != $worker } $t->workers;
 
-        $t->request('GET', '/none') for 1 .. 2;
         kill 'STOP', @others;
         my $r = $t->request('GET', '/none', timeout => 0.7);
         return 1 if ($r->header('x-worker') // '') eq $worker;
         kill 'CONT', @others;
         return 0;
     }) or die "no worker alone\n";
+
+    return ($c, $worker);
 }
 
 
@@ -155,8 +158,7 @@ sub at_once {
 sub whatever {
     my ($name, $target) = @_;
 
-    my ($c, $worker) = slow_one();
-    alone($worker);
+    my ($c, $worker) = slow_one_alone();
 
     # there is more to read already
     $redis->pause;
