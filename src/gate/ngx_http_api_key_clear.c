@@ -290,9 +290,9 @@ ngx_http_api_key_clear_first(ngx_http_request_t *r,
 {
     ngx_http_api_key_request_t  *state;
 
-    state = ngx_http_api_key_request_find(r);
+    state = ngx_http_get_module_ctx(r, ngx_http_api_key_module);
 
-    return state && state->path.data != r->uri.data
+    return state->path.data != r->uri.data
            && ngx_regex_exec(rule->match, &state->path, NULL, 0)
               != NGX_REGEX_NO_MATCHED;
 }
