@@ -37,6 +37,8 @@ static ngx_int_t ngx_http_api_key_merge_sources(
     ngx_http_api_key_sources_t *sources, ngx_http_api_key_sources_t *more);
 
 static ngx_int_t ngx_http_api_key_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_api_key_phase(ngx_http_core_main_conf_t *cmcf,
+    ngx_http_phases phase, ngx_http_handler_pt handler);
 static ngx_int_t ngx_http_api_key_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_api_key_init_process(ngx_cycle_t *cycle);
 static void ngx_http_api_key_exit_process(ngx_cycle_t *cycle);
@@ -338,7 +340,14 @@ ngx_http_api_key_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         amcf->used = 1;
     }
 
-    ascf->match |= ngx_http_api_key_clear_matches(conf->clear);
+    if (ngx_http_api_key_clear_matches(conf->clear)) {
+        amcf->match = 1;
+        ascf->match = 1;
+    }
+
+    if (conf->upstream && conf->upstream->mode == NGX_HTTP_API_KEY_REPLACE) {
+        amcf->replace = 1;
+    }
 
     /*
      * What no log of this server may show is one list for all its locations: a
@@ -578,44 +587,37 @@ ngx_http_api_key_init(ngx_conf_t *cf)
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_POST_READ_PHASE].handlers);
-    if (h == NULL) {
+    if (ngx_http_api_key_phase(cmcf, NGX_HTTP_POST_READ_PHASE,
+                               ngx_http_api_key_mask_handler)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    *h = ngx_http_api_key_mask_handler;
-
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_POST_READ_PHASE].handlers);
-    if (h == NULL) {
+    if (amcf->match
+        && ngx_http_api_key_phase(cmcf, NGX_HTTP_POST_READ_PHASE,
+                                  ngx_http_api_key_clear_handler)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    *h = ngx_http_api_key_clear_handler;
-
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_ACCESS_PHASE].handlers);
-    if (h == NULL) {
+    if (ngx_http_api_key_phase(cmcf, NGX_HTTP_ACCESS_PHASE,
+                               ngx_http_api_key_access_handler)
+        != NGX_OK
+        || ngx_http_api_key_phase(cmcf, NGX_HTTP_PRECONTENT_PHASE,
+                                  ngx_http_api_key_precontent_handler)
+           != NGX_OK
+        || ngx_http_api_key_phase(cmcf, NGX_HTTP_LOG_PHASE,
+                                  ngx_http_api_key_log_handler)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
-
-    *h = ngx_http_api_key_access_handler;
-
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    *h = ngx_http_api_key_precontent_handler;
-
-    log = &cmcf->phases[NGX_HTTP_LOG_PHASE].handlers;
-
-    h = ngx_array_push(log);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    *h = ngx_http_api_key_log_handler;
 
     /* this phase runs forwards: what masks must stand before what logs */
+
+    log = &cmcf->phases[NGX_HTTP_LOG_PHASE].handlers;
 
     if (ngx_array_push(log) == NULL) {
         return NGX_ERROR;
@@ -624,6 +626,23 @@ ngx_http_api_key_init(ngx_conf_t *cf)
     h = log->elts;
     ngx_memmove(&h[1], &h[0], (log->nelts - 1) * sizeof(ngx_http_handler_pt));
     h[0] = ngx_http_api_key_mask_log_handler;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_api_key_phase(ngx_http_core_main_conf_t *cmcf, ngx_http_phases phase,
+    ngx_http_handler_pt handler)
+{
+    ngx_http_handler_pt  *h;
+
+    h = ngx_array_push(&cmcf->phases[phase].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = handler;
 
     return NGX_OK;
 }

@@ -80,6 +80,8 @@ typedef struct {
     ngx_uint_t                   echoes;   /* a log may hold what a backend
                                               has answered */
     ngx_uint_t                   used;             /* there is a gate */
+    ngx_uint_t                   match;    /* of a clear rule, somewhere */
+    ngx_uint_t                   replace;  /* a backend has a key of its own */
 } ngx_http_api_key_main_conf_t;
 
 

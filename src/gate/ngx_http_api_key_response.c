@@ -25,6 +25,7 @@ static ngx_int_t ngx_http_api_key_add_header(ngx_http_request_t *r,
     const char *name, const char *value, ngx_table_elt_t **header);
 static ngx_int_t ngx_http_api_key_leave_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_api_key_filter_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_api_key_leave_init(ngx_conf_t *cf);
 
 
 static ngx_http_module_t  ngx_http_api_key_filter_module_ctx = {
@@ -375,8 +376,6 @@ ngx_http_api_key_leave_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_api_key_filter_init(ngx_conf_t *cf)
 {
-    ngx_http_handler_pt           *h;
-    ngx_http_core_main_conf_t     *cmcf;
     ngx_http_api_key_main_conf_t  *amcf;
 
     amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_api_key_module);
@@ -389,29 +388,43 @@ ngx_http_api_key_filter_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    /* this module stands behind the rewrite module, so it runs before it */
-
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
-
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_SERVER_REWRITE_PHASE].handlers);
-    if (h == NULL) {
+    if (amcf->replace && ngx_http_api_key_leave_init(cf) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    *h = ngx_http_api_key_leave_handler;
-
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    *h = ngx_http_api_key_leave_handler;
 
     ngx_http_next_header_filter = ngx_http_top_header_filter;
     ngx_http_top_header_filter = ngx_http_api_key_header_filter;
 
     ngx_http_next_body_filter = ngx_http_top_body_filter;
     ngx_http_top_body_filter = ngx_http_api_key_body_filter;
+
+    return NGX_OK;
+}
+
+
+/* This module stands behind the rewrite module, so it runs before it. */
+
+static ngx_int_t
+ngx_http_api_key_leave_init(ngx_conf_t *cf)
+{
+    ngx_uint_t                  i;
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    static ngx_uint_t  phases[] = {
+        NGX_HTTP_SERVER_REWRITE_PHASE, NGX_HTTP_REWRITE_PHASE
+    };
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    for (i = 0; i < sizeof(phases) / sizeof(ngx_uint_t); i++) {
+        h = ngx_array_push(&cmcf->phases[phases[i]].handlers);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        *h = ngx_http_api_key_leave_handler;
+    }
 
     return NGX_OK;
 }
