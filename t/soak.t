@@ -447,13 +447,17 @@ sub memory { [map { $load->memory($_) } $t->workers, $t->{nginx}] }
 
 
 # Workers of the same age after a reload, each of which has been asked for all
-# that needs memory of its own.
+# that needs memory of its own: another key each, as one writes down for all
+# that a key was used.
 
 sub young {
     reload(1);
     $t->until(sub { $t->workers(1) == 4 });
     $c->connect;
-    $c->all($keys{good}[0], store => $_) for @{$load->{stores}};
+    for my $worker (0 .. 3) {
+        $c->ask($keys{crowd}[$worker], store => $_, worker => $worker)
+            for @{$load->{stores}};
+    }
     sleep $AGE;
     judge_all();
     return memory();

@@ -1,10 +1,11 @@
 # Guards: last_used_at.  It follows a use within 10 s, in the list, in one key
-# and in the answer to a change; it is written once for many uses, forward
-# only, never for a refused request, not lost on a graceful stop, which it does
-# not hold up, or while Redis is away for a moment, and nothing is invalidated by
-# it.  Seen red with the verdict not looked at, with the script's comparison
-# dropped, with the timer cancelable, and with a write that waits for the next
-# event.
+# and in the answer to a change; it is written once for many uses, by one worker
+# for all, forward only, never for a refused request, not lost on a graceful
+# stop, which it does not hold up, or while Redis is away for a moment, and
+# nothing is invalidated by it.  Seen red with the verdict not looked at, with
+# the script's comparison dropped, with the timer cancelable, with a write that
+# waits for the next event, with a use that no other worker hears of, with one
+# that is never noted again, and with seconds that the script takes for one.
 
 use Gate;
 use Gate::Admin;
@@ -19,6 +20,7 @@ api_key_store shop { server %%REDIS%%; }
 server {
     listen 127.0.0.1:%%PORT_0%%;
     api_key shop;
+    add_header X-Worker $pid;
     location / { proxy_pass http://%%BACKEND%%; }
     location /scope/ { api_key_scope never; proxy_pass http://%%BACKEND%%; }
     location /admin/ {
@@ -39,6 +41,13 @@ sub shown {
 }
 
 sub written { $redis->cmd('HGET', 'shop:used', $_[0]) }
+
+# a second in which no use has been noted yet
+
+sub next_second {
+    my $now = time;
+    $t->until(sub { time > $now });
+}
 
 
 is(shown($id), undef, 'never used');
@@ -87,8 +96,31 @@ like($metrics, qr/^nginx_api_key_invalidations_total\S* $invalidated$/m,
     'no cache is told of them');
 
 
+# one worker notes it for all, in each second
+
+my ($seen, $from, $to);
+for (1 .. 20) {
+    next_second();
+    $redis->cmd('CONFIG', 'RESETSTAT');
+    ($from, $seen) = (time, {});
+    for (1 .. 40) {
+        $seen->{$t->get('/', 'X-API-Key' => $key)->header('X-Worker')}++;
+    }
+    $to = time;
+    last if keys %$seen == 2 && $from == $to;
+    $t->reload;
+}
+is(keys %$seen, 2, 'both workers have been asked');
+is($to, $from, 'in one second');
+$t->reload;                     # who leaves writes what it has noted
+is(written($id), $from, 'which is written');
+like($redis->cmd('INFO', 'commandstats'), qr/^cmdstat_eval:calls=1,/m,
+    'by one of them');
+
+
 # forward only: another nginx has seen it later
 
+next_second();
 my $future = time + 3600;
 $redis->cmd('HSET', 'shop:used', $id, $future);
 $redis->cmd('CONFIG', 'RESETSTAT');
@@ -114,6 +146,7 @@ ok($t->until(sub { $t->get('/', 'X-API-Key' => $idle)->status == 200 }),
     'active again');
 $t->until(sub { defined written($idle_id) }, 10);
 $redis->cmd('HDEL', 'shop:used', $idle_id);
+next_second();
 is($t->get('/', 'X-API-Key' => $idle)->status, 200, 'used');
 $t->reload;
 ok(defined written($idle_id), 'not lost on a reload');
@@ -129,6 +162,7 @@ is(written($idle_id), undef, 'forgotten with its key');
 # a moment without Redis
 
 $redis->cmd('DEL', 'shop:used');
+next_second();
 is($t->get('/', 'X-API-Key' => $key)->status, 200, 'used');
 $redis->cmd('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
 ok($t->until(sub { defined written($id) }, 10), 'not lost with the link');
@@ -153,6 +187,38 @@ EOC
     $t->stop;
     cmp_ok(time - $told, '<', 2, 'a worker leaves without delay');
     ok(defined written($id), 'and has written');
+}
+
+
+
+# several keys, used last in several seconds, are written together
+
+my @late = map { [$t->key(name => "late$_")] } 1 .. 6;
+my %last;
+
+$t->conf(<<'EOC');
+api_key_store shop { server %%REDIS%%; }
+server {
+    listen 127.0.0.1:%%PORT_0%%;
+    location / { api_key shop; empty_gif; }
+}
+EOC
+$t->start;
+
+for my $round (0 .. 2) {
+    next_second();
+    for my $late (@late[$round * 2 .. 5]) {
+        my $from = time;
+        $t->get('/', 'X-API-Key' => $late->[0]);
+        $last{$late->[1]} = [$from, time];
+    }
+}
+$t->stop;
+
+for my $id (map { $_->[1] } @late) {
+    my ($from, $to) = @{$last{$id}};
+    my $at = written($id) // 0;
+    ok($from <= $at && $at <= $to, "$at is the last second of a key");
 }
 
 $t->done;

@@ -338,7 +338,11 @@ ngx_http_api_key_settle(ngx_http_request_t *r,
     if (verdict == API_KEY_OK) {
         state->passed = 1;
 
-        ngx_http_api_key_used(alcf->store, state->digest);
+        /* once a second is enough, for all workers */
+
+        if (state->used != ngx_time()) {
+            ngx_http_api_key_used(alcf->store, state->digest);
+        }
 
         if (clear) {
             ngx_http_api_key_log_clear(r, state);

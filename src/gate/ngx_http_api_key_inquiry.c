@@ -32,6 +32,7 @@ ngx_http_api_key_inquire_soon(ngx_http_api_key_store_t *store,
     state->found = NGX_AGAIN;
     state->from = NGX_HTTP_API_KEY_FROM_NOWHERE;
     state->record = NULL;
+    state->used = 0;
     state->cleared = API_KEY_UNJUDGED;
 
     ngx_http_api_key_inquire_digest(state, 0);
@@ -98,7 +99,8 @@ ngx_http_api_key_inquire_one(ngx_http_request_t *r,
     } else {
         state->found = ngx_http_api_key_lookup_cached(state->store,
                                                       state->digest, &place,
-                                                      &state->record);
+                                                      &state->record,
+                                                      &state->used);
 
         if (state->found != NGX_AGAIN) {
 

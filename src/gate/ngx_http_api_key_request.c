@@ -118,7 +118,7 @@ ngx_http_api_key_request_create(void)
         }
     }
 
-    ngx_memzero(state, offsetof(ngx_http_api_key_request_t, room));
+    ngx_memzero(state, offsetof(ngx_http_api_key_request_t, digest));
     state->found = NGX_AGAIN;
 
     return state;

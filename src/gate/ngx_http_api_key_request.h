@@ -67,9 +67,9 @@ struct ngx_http_api_key_request_s {
 
     ngx_str_t                     key;        /* data NULL: none */
     ngx_http_api_key_source_t    *source;     /* where it stood first */
-    unsigned                      ambiguous:1;
     ngx_http_api_key_store_t     *formed;     /* whose key it might be, by */
     api_key_verdict_e             form;       /* its form: OK, or why not */
+    unsigned                      ambiguous:1;
 
     ngx_str_t                     path;       /* before any rewrite; for
                                                  clear rules with a match */
@@ -78,14 +78,13 @@ struct ngx_http_api_key_request_s {
 
     ngx_http_api_key_store_t     *store;      /* NULL: not asked */
     ngx_uint_t                    pepper;     /* the one now tried */
-    u_char                        digest[API_KEY_DIGEST_LEN];
     ngx_int_t                     found;      /* as a lookup's outcome; AGAIN:
                                                  to be asked */
     ngx_http_api_key_from_e       from;
-    api_key_record_t             *record;     /* in room or pool */
     api_key_verdict_e             cleared;    /* the clear script's answer */
+    api_key_record_t             *record;     /* in room or pool */
+    time_t                        used;       /* when it was noted, or 0 */
     ngx_http_api_key_wait_t      *wait;       /* NULL: not parked */
-    unsigned                      guarded:1;  /* wait.c has its cleanup */
 
     /* what it has taken, in any location the request was in */
 
@@ -94,22 +93,27 @@ struct ngx_http_api_key_request_s {
 
     /* the verdict of the last location that judged, for variables and log */
 
-    api_key_verdict_e             verdict;
     ngx_http_api_key_store_t     *judge;      /* whose key it should be */
+    api_key_verdict_e             verdict;
     unsigned                      observed:1; /* let through all the same */
     unsigned                      live:1;     /* found is for a clear: live */
+    unsigned                      guarded:1;  /* wait.c has its cleanup */
 
     /* this pass through the phases */
 
-    ngx_uint_t                    pass;
     unsigned                      searched:1;
     unsigned                      passed:1;   /* the access phase is done */
     api_key_verdict_e             refused;    /* the response to write */
+    ngx_uint_t                    pass;
     ngx_str_t                     body;       /* of the refusal on its way */
 
     ngx_http_api_key_swap_t      *swap;       /* NULL: nothing to put in */
 
     ngx_http_api_key_request_t   *next;       /* while out of use */
+
+    /* nothing is zeroed from here on */
+
+    u_char                        digest[API_KEY_DIGEST_LEN];    /* of key */
 
     /* for a record, when it is short enough */
 

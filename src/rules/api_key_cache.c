@@ -34,6 +34,7 @@ typedef struct {
     uint64_t        sequence;
     uint64_t        asked;                    /* ms */
     uint32_t        len;                      /* bytes, 0 is an unknown key */
+    uint32_t        used;                     /* Unix seconds, or 0 */
     unsigned char   id[API_KEY_ID_LEN];
     unsigned char   data[];
 } api_key_cell_t;
@@ -218,7 +219,7 @@ api_key_cache_fetch(const api_key_cache_map_t *map, const unsigned char *id)
 
 api_key_cache_e
 api_key_cache_get(api_key_cache_t *cache, const unsigned char *id,
-    const api_key_trust_t *trust, unsigned char *buf, size_t max, size_t *len)
+    const api_key_trust_t *trust, api_key_copy_t *copy)
 {
     uint32_t          n;
     int64_t           age;
@@ -234,7 +235,7 @@ api_key_cache_get(api_key_cache_t *cache, const unsigned char *id,
     cell = api_key_cell(cache, n);
     age = (int64_t) (trust->now - cell->asked);
 
-    if (cell->len > max
+    if (cell->len > copy->max
         || cell->sequence < trust->sequence
         || age >= (int64_t) (cell->len ? trust->valid : trust->invalid))
     {
@@ -260,10 +261,24 @@ api_key_cache_get(api_key_cache_t *cache, const unsigned char *id,
         return API_KEY_CACHE_UNKNOWN;
     }
 
-    api_key_read(cache, cell, buf);
-    *len = cell->len;
+    api_key_read(cache, cell, copy->data);
+    copy->len = cell->len;
+    copy->used = cell->used;
 
     return API_KEY_CACHE_RECORD;
+}
+
+
+void
+api_key_cache_use(api_key_cache_t *cache, const unsigned char *id, uint32_t at)
+{
+    uint32_t  n;
+
+    n = api_key_find(cache, id);
+
+    if (n) {
+        api_key_cell(cache, n)->used = at;
+    }
 }
 
 
@@ -339,6 +354,7 @@ api_key_cache_put(api_key_cache_t *cache, const unsigned char *id,
     cell->sequence = stamp->sequence;
     cell->asked = stamp->asked;
     cell->len = len;
+    cell->used = 0;
     memcpy(cell->id, id, API_KEY_ID_LEN);
 
     api_key_write(cache, n, record, len);

@@ -46,6 +46,17 @@ typedef struct {
 } api_key_trust_t;
 
 
+/* where a record is copied to */
+
+typedef struct {
+    unsigned char    *data;
+    size_t            max;                    /* bytes that it holds */
+    size_t            len;                    /* bytes copied */
+    uint32_t          used;                   /* Unix seconds of the last use
+                                                 that was noted, or 0 */
+} api_key_copy_t;
+
+
 typedef enum {
     API_KEY_CACHE_MISS = 0,       /* nothing that is to be trusted */
     API_KEY_CACHE_RECORD,
@@ -89,13 +100,18 @@ void api_key_cache_fetch(const api_key_cache_map_t *map,
 
 /*
  * What is known of id.  On RECORD its bytes, as api_key_cache_put() got them,
- * are copied to buf, which holds max bytes, and *len says how many.  A longer
- * one is a MISS.
+ * are copied; those of one that is too long are a MISS.
  */
 
 api_key_cache_e api_key_cache_get(api_key_cache_t *cache,
-    const unsigned char *id, const api_key_trust_t *trust, unsigned char *buf,
-    size_t max, size_t *len);
+    const unsigned char *id, const api_key_trust_t *trust,
+    api_key_copy_t *copy);
+
+
+/* Notes that id was used at this time (Unix seconds), if there is a record. */
+
+void api_key_cache_use(api_key_cache_t *cache, const unsigned char *id,
+    uint32_t at);
 
 
 /*

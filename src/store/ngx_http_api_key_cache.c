@@ -85,18 +85,32 @@ ngx_http_api_key_cache_fetch(ngx_http_api_key_cache_t *cache,
 
 api_key_cache_e
 ngx_http_api_key_cache_get(ngx_http_api_key_cache_t *cache, const u_char *id,
-    const api_key_trust_t *trust, u_char *buf, size_t max, size_t *len)
+    const api_key_trust_t *trust, api_key_copy_t *copy)
 {
     api_key_cache_e   found;
     api_key_cache_t  *table;
 
     table = ngx_http_api_key_cache_lock(cache);
 
-    found = api_key_cache_get(table, id, trust, buf, max, len);
+    found = api_key_cache_get(table, id, trust, copy);
 
     ngx_http_api_key_cache_unlock(cache, table);
 
     return found;
+}
+
+
+void
+ngx_http_api_key_cache_use(ngx_http_api_key_cache_t *cache, const u_char *id,
+    time_t at)
+{
+    api_key_cache_t  *table;
+
+    table = ngx_http_api_key_cache_lock(cache);
+
+    api_key_cache_use(table, id, (uint32_t) at);
+
+    ngx_http_api_key_cache_unlock(cache, table);
 }
 
 

@@ -37,8 +37,10 @@ void ngx_http_api_key_cache_fetch(ngx_http_api_key_cache_t *cache,
 /* The following are those of api_key_cache.h, under the lock. */
 
 api_key_cache_e ngx_http_api_key_cache_get(ngx_http_api_key_cache_t *cache,
-    const u_char *id, const api_key_trust_t *trust, u_char *buf, size_t max,
-    size_t *len);
+    const u_char *id, const api_key_trust_t *trust, api_key_copy_t *copy);
+
+void ngx_http_api_key_cache_use(ngx_http_api_key_cache_t *cache,
+    const u_char *id, time_t at);
 
 ngx_uint_t ngx_http_api_key_cache_stamp(ngx_http_api_key_cache_t *cache,
     const u_char *id, api_key_stamp_t *stamp);

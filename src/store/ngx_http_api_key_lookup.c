@@ -47,7 +47,7 @@ struct ngx_http_api_key_flights_s {
 static uint64_t ngx_http_api_key_lookup_trust(
     ngx_http_api_key_store_t *store);
 static ngx_int_t ngx_http_api_key_lookup_unpack(const u_char *id,
-    const u_char *packed, size_t len, ngx_http_api_key_place_t *place,
+    const api_key_copy_t *copy, ngx_http_api_key_place_t *place,
     api_key_record_t **record);
 static ngx_queue_t *ngx_http_api_key_flights(ngx_http_api_key_store_t *store,
     const u_char *id);
@@ -62,6 +62,14 @@ static void ngx_http_api_key_flight_landed(void *data, ngx_int_t rc,
 static ngx_int_t ngx_http_api_key_flight_keep(
     ngx_http_api_key_flight_t *flight, ngx_int_t rc,
     api_key_record_t *record);
+
+
+/*
+ * Where records are packed and unpacked.  On the stack, all that is called
+ * meanwhile would work behind them, on memory that nothing else has used.
+ */
+
+static u_char  ngx_http_api_key_packed[API_KEY_PACKED_MAX];
 
 
 void *
@@ -79,37 +87,37 @@ ngx_http_api_key_lookup_fetch(ngx_http_api_key_store_t *store,
     if (store->cache) {
         ngx_http_api_key_cache_fetch(store->cache, id);
     }
-
-    ngx_http_api_key_used_fetch(store, id);
 }
 
 
 ngx_int_t
 ngx_http_api_key_lookup_cached(ngx_http_api_key_store_t *store,
     const u_char *id, ngx_http_api_key_place_t *place,
-    api_key_record_t **record)
+    api_key_record_t **record, time_t *used)
 {
-    size_t           len;
+    api_key_copy_t   copy;
     api_key_trust_t  trust;
-    u_char           packed[API_KEY_PACKED_MAX];
 
     if (store->cache == NULL) {
         return NGX_AGAIN;
     }
+
+    copy.data = ngx_http_api_key_packed;
+    copy.max = API_KEY_PACKED_MAX;
 
     trust.sequence = ngx_http_api_key_lookup_trust(store);
     trust.now = ngx_current_msec;
     trust.valid = store->cache_valid;
     trust.invalid = store->cache_invalid;
 
-    switch (ngx_http_api_key_cache_get(store->cache, id, &trust, packed,
-                                       API_KEY_PACKED_MAX, &len))
-    {
+    switch (ngx_http_api_key_cache_get(store->cache, id, &trust, &copy)) {
+
     case API_KEY_CACHE_RECORD:
 
-        if (ngx_http_api_key_lookup_unpack(id, packed, len, place, record)
+        if (ngx_http_api_key_lookup_unpack(id, &copy, place, record)
             == NGX_OK)
         {
+            *used = copy.used;
             ngx_http_api_key_count(store->counters,
                                    NGX_HTTP_API_KEY_COUNT_HIT, 1);
             return NGX_OK;
@@ -142,10 +150,9 @@ ngx_http_api_key_lookup_stale(ngx_http_api_key_store_t *store,
     const u_char *id, ngx_http_api_key_place_t *place,
     api_key_record_t **record)
 {
-    size_t           len;
     ngx_msec_t       heard;
+    api_key_copy_t   copy;
     api_key_trust_t  trust;
-    u_char           packed[API_KEY_PACKED_MAX];
 
     if (store->cache == NULL || store->cache_stale == 0
         || store->redis == NULL)
@@ -169,14 +176,16 @@ ngx_http_api_key_lookup_stale(ngx_http_api_key_store_t *store,
     trust.valid = store->cache_valid;
     trust.invalid = 0;
 
-    if (ngx_http_api_key_cache_get(store->cache, id, &trust, packed,
-                                   API_KEY_PACKED_MAX, &len)
+    copy.data = ngx_http_api_key_packed;
+    copy.max = API_KEY_PACKED_MAX;
+
+    if (ngx_http_api_key_cache_get(store->cache, id, &trust, &copy)
         != API_KEY_CACHE_RECORD)
     {
         return NGX_DECLINED;
     }
 
-    if (ngx_http_api_key_lookup_unpack(id, packed, len, place, record) != NGX_OK
+    if (ngx_http_api_key_lookup_unpack(id, &copy, place, record) != NGX_OK
         || (*record)->state != API_KEY_ACTIVE)
     {
         *record = NULL;
@@ -214,13 +223,13 @@ ngx_http_api_key_lookup_trust(ngx_http_api_key_store_t *store)
 
 
 static ngx_int_t
-ngx_http_api_key_lookup_unpack(const u_char *id, const u_char *packed,
-    size_t len, ngx_http_api_key_place_t *place, api_key_record_t **record)
+ngx_http_api_key_lookup_unpack(const u_char *id, const api_key_copy_t *copy,
+    ngx_http_api_key_place_t *place, api_key_record_t **record)
 {
     void    *mem;
     size_t   size;
 
-    size = api_key_unpack_size(packed, len);
+    size = api_key_unpack_size(copy->data, copy->len);
 
     if (size == 0) {
         return NGX_ERROR;
@@ -231,7 +240,7 @@ ngx_http_api_key_lookup_unpack(const u_char *id, const u_char *packed,
         return NGX_ERROR;
     }
 
-    *record = api_key_unpack(mem, id, packed, len);
+    *record = api_key_unpack(mem, id, copy->data, copy->len);
 
     return NGX_OK;
 }
@@ -460,7 +469,6 @@ ngx_http_api_key_flight_keep(ngx_http_api_key_flight_t *flight, ngx_int_t rc,
     ngx_int_t                  kept;
     ngx_uint_t                 evicted, trusted;
     ngx_http_api_key_store_t  *store;
-    u_char                     packed[API_KEY_PACKED_MAX];
 
     store = flight->store;
 
@@ -468,7 +476,7 @@ ngx_http_api_key_flight_keep(ngx_http_api_key_flight_t *flight, ngx_int_t rc,
         return NGX_OK;
     }
 
-    len = (rc == NGX_OK) ? api_key_pack(packed, record) : 0;
+    len = (rc == NGX_OK) ? api_key_pack(ngx_http_api_key_packed, record) : 0;
 
     trusted = ngx_http_api_key_lookup_trust(store) != API_KEY_TRUST_NONE
               && (rc == NGX_OK || store->cache_invalid);
@@ -480,7 +488,7 @@ ngx_http_api_key_flight_keep(ngx_http_api_key_flight_t *flight, ngx_int_t rc,
     }
 
     kept = ngx_http_api_key_cache_put(store->cache, flight->id, &flight->stamp,
-                                      packed, len, &evicted);
+                                      ngx_http_api_key_packed, len, &evicted);
 
     if (evicted) {
         ngx_http_api_key_count(store->counters,

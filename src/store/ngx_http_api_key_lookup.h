@@ -32,8 +32,8 @@ void *ngx_http_api_key_place_alloc(ngx_http_api_key_place_t *place,
 
 
 /*
- * The cache is going to be asked for id, and if it is good, its use noted:
- * fetches the memory for both, which is to be waited for otherwise.
+ * The cache is going to be asked for id: fetches the memory for that, which is
+ * to be waited for otherwise.
  */
 
 void ngx_http_api_key_lookup_fetch(ngx_http_api_key_store_t *store,
@@ -42,13 +42,14 @@ void ngx_http_api_key_lookup_fetch(ngx_http_api_key_store_t *store,
 
 /*
  * Asks the cache for id (API_KEY_ID_LEN bytes).  Returns NGX_OK with a record
- * in place, NGX_DECLINED when there is no such key, NGX_AGAIN when Redis is to
- * be asked.
+ * in place and in *used the Unix seconds of the last use that any worker has
+ * noted, NGX_DECLINED when there is no such key, NGX_AGAIN when Redis is to be
+ * asked.
  */
 
 ngx_int_t ngx_http_api_key_lookup_cached(ngx_http_api_key_store_t *store,
     const u_char *id, ngx_http_api_key_place_t *place,
-    api_key_record_t **record);
+    api_key_record_t **record, time_t *used);
 
 
 /*

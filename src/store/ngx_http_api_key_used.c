@@ -52,6 +52,8 @@ static ngx_http_api_key_uses_t *ngx_http_api_key_used_create(
     ngx_http_api_key_store_t *store);
 static void ngx_http_api_key_used_timer(ngx_event_t *ev);
 static ngx_int_t ngx_http_api_key_used_write(ngx_http_api_key_uses_t *uses);
+static int ngx_libc_cdecl ngx_http_api_key_used_compare(const void *one,
+    const void *two);
 static ngx_int_t ngx_http_api_key_used_send(
     ngx_http_api_key_used_batch_t *batch);
 static void ngx_http_api_key_used_written(void *data,
@@ -59,19 +61,13 @@ static void ngx_http_api_key_used_written(void *data,
 
 
 void
-ngx_http_api_key_used_fetch(ngx_http_api_key_store_t *store, const u_char *id)
-{
-    if (store->uses) {
-        __builtin_prefetch(&store->uses->slots[ngx_http_api_key_used_slot(id)],
-                           1);
-    }
-}
-
-
-void
 ngx_http_api_key_used(ngx_http_api_key_store_t *store, const u_char *id)
 {
     ngx_http_api_key_used_at(store, id, ngx_time());
+
+    if (store->cache) {
+        ngx_http_api_key_cache_use(store->cache, id, ngx_time());
+    }
 }
 
 
@@ -250,13 +246,25 @@ ngx_http_api_key_used_write(ngx_http_api_key_uses_t *uses)
 }
 
 
+static int ngx_libc_cdecl
+ngx_http_api_key_used_compare(const void *one, const void *two)
+{
+    const ngx_http_api_key_use_t  *first = one;
+    const ngx_http_api_key_use_t  *second = two;
+
+    return (first->at > second->at) - (first->at < second->at);
+}
+
+
+/* Sorted by time, so that each second is sent and read once. */
+
 static ngx_int_t
 ngx_http_api_key_used_send(ngx_http_api_key_used_batch_t *batch)
 {
     u_char                      *p;
     ngx_str_t                   *arg, key;
     ngx_int_t                    rc;
-    ngx_uint_t                   i;
+    ngx_uint_t                   i, end;
     ngx_pool_t                  *pool;
     ngx_http_api_key_redis_t    *redis;
     ngx_http_api_key_command_t   command;
@@ -273,8 +281,8 @@ ngx_http_api_key_used_send(ngx_http_api_key_used_batch_t *batch)
 
     rc = NGX_ERROR;
 
-    arg = ngx_palloc(pool, (4 + 2 * batch->n) * sizeof(ngx_str_t));
-    p = ngx_pnalloc(pool, batch->n * NGX_TIME_T_LEN);
+    arg = ngx_palloc(pool, (4 + 3 * batch->n) * sizeof(ngx_str_t));
+    p = ngx_pnalloc(pool, batch->n * (NGX_TIME_T_LEN + NGX_INT_T_LEN));
 
     if (arg == NULL || p == NULL
         || ngx_http_api_key_store_key(batch->store, pool, "used", NULL, &key)
@@ -284,7 +292,6 @@ ngx_http_api_key_used_send(ngx_http_api_key_used_batch_t *batch)
     }
 
     command.argv = arg;
-    command.argc = 4 + 2 * batch->n;
 
     ngx_str_set(&arg[0], "EVAL");
     arg[1] = ngx_http_api_key_script_used;
@@ -292,16 +299,37 @@ ngx_http_api_key_used_send(ngx_http_api_key_used_batch_t *batch)
     arg[3] = key;
     arg += 4;
 
-    for (i = 0; i < batch->n; i++) {
-        arg->data = batch->uses[i].id;
-        arg->len = API_KEY_ID_LEN;
-        arg++;
+    ngx_qsort(batch->uses, batch->n, sizeof(ngx_http_api_key_use_t),
+              ngx_http_api_key_used_compare);
+
+    i = 0;
+
+    while (i < batch->n) {
+
+        for (end = i + 1; end < batch->n; end++) {
+            if (batch->uses[end].at != batch->uses[i].at) {
+                break;
+            }
+        }
 
         arg->data = p;
         p = ngx_sprintf(p, "%T", batch->uses[i].at);
         arg->len = p - arg->data;
         arg++;
+
+        arg->data = p;
+        p = ngx_sprintf(p, "%ui", end - i);
+        arg->len = p - arg->data;
+        arg++;
+
+        for ( /* void */ ; i < end; i++) {
+            arg->data = batch->uses[i].id;
+            arg->len = API_KEY_ID_LEN;
+            arg++;
+        }
     }
+
+    command.argc = arg - command.argv;
 
     /* the same twice does no harm, and requests come first */
 

@@ -13,17 +13,11 @@
 
 
 /*
- * Notes that the key with this id (API_KEY_ID_LEN bytes, copied) was used now.
- * Never fails: at worst, the note is lost.
+ * Notes that the key with this id (API_KEY_ID_LEN bytes, copied) was used now,
+ * and in the cache, that it is noted.  Never fails: at worst, the note is lost.
  */
 
 void ngx_http_api_key_used(ngx_http_api_key_store_t *store, const u_char *id);
-
-
-/* Fetches the memory ahead where this is going to be noted. */
-
-void ngx_http_api_key_used_fetch(ngx_http_api_key_store_t *store,
-    const u_char *id);
 
 
 /* Writes at once: this worker begins to exit.  data is the store. */

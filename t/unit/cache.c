@@ -4,8 +4,8 @@
  * Guards the table of known keys: who trusts which answer and for how long,
  * that no change is forgotten while Redis is asked, that the longest unused
  * goes first and never for an answer of the other kind, that records of any
- * length come back as they were, and that a process that dies inside leaves
- * nothing behind.
+ * length come back as they were, that a use is noted for its own key and gone
+ * with the answer, and that a process that dies inside leaves nothing behind.
  */
 
 #include "cache.h"
@@ -263,6 +263,45 @@ test_answers(void)
     for (n = 10; n < 40 && found(n) == API_KEY_CACHE_RECORD; n++) { /* void */ }
 
     is_int(n, 40, "each is found");
+    is_whole("the table is whole");
+}
+
+
+static void
+test_used(void)
+{
+    start(64);
+    (void) keep(1, 10);
+    (void) keep(2, LONG + MORE);
+    (void) keep(3, 0);
+    is_int(used(1), 0, "nothing is noted at first");
+
+    api_key_cache_use(cache, id_of(1), 4000000000u);
+    is_int(used(1), 4000000000, "a use");
+    is_int(used(2), 0, "is noted for one key");
+
+    api_key_cache_use(cache, id_of(2), 7);
+    api_key_cache_use(cache, id_of(1), 8);
+    is_int(used(1), 8, "a later one");
+    is_int(used(2), 7, "for one key each");
+    is_int(found(1), API_KEY_CACHE_RECORD, "which changes no record");
+    is_int(found(2), API_KEY_CACHE_RECORD, "however long");
+
+    api_key_cache_use(cache, id_of(3), 9);
+    api_key_cache_use(cache, id_of(4), 9);
+    is_int(used(3), -1, "an unknown key has none");
+    is_int(used(4), -1, "nor has what is not there");
+
+    (void) keep(1, 10);
+    is_int(used(1), 0, "another answer has not been used");
+
+    (void) keep(3, 10);
+    is_int(used(3), 0, "nor has what was unknown");
+
+    api_key_cache_use(cache, id_of(2), 10);
+    api_key_cache_drop(cache, id_of(2));
+    (void) keep(2, 10);
+    is_int(used(2), 0, "nor what comes again");
     is_whole("the table is whole");
 }
 
@@ -751,7 +790,7 @@ test_lengths(void)
 
     is_int(wrong, 0, "records of many lengths");
     is_int(lost, 0, "which give all cells back");
-    ok(LONG >= 136 && LONG < MORE && MORE < 192, "not much of a cell is head");
+    ok(LONG >= 132 && LONG < MORE && MORE < 192, "not much of a cell is head");
     is_whole("the table is whole");
 }
 
@@ -964,6 +1003,7 @@ main(void)
     test_chosen();
     test_digits();
     test_answers();
+    test_used();
     test_sequence();
     test_ages();
     test_stamps();

@@ -165,33 +165,33 @@ keep(unsigned n, size_t len)
 static inline int
 look(unsigned n, const api_key_trust_t *trust, uint64_t salt, size_t max)
 {
-    size_t           len;
-    unsigned char   *buf, *want, *rest;
+    int              right;
+    unsigned char   *want, *rest;
+    api_key_copy_t   copy;
     api_key_cache_e  found;
 
     /* of what is not written nothing may change */
 
-    buf = bytes_of(UINT64_MAX, max);
+    copy.data = bytes_of(UINT64_MAX, max);
+    copy.max = max;
+    copy.len = 0;
     rest = bytes_of(UINT64_MAX, max);
-    len = 0;
 
-    found = api_key_cache_get(cache, id_of(n), trust, buf, max, &len);
+    found = api_key_cache_get(cache, id_of(n), trust, &copy);
 
-    want = bytes_of(salt, len);
+    want = bytes_of(salt, copy.len);
 
-    if (len > max
-        || memcmp(buf, want, len) != 0
-        || memcmp(buf + len, rest + len, max - len) != 0
-        || (len != 0) != (found == API_KEY_CACHE_RECORD))
-    {
-        len = SIZE_MAX;
-    }
+    right = copy.len <= max
+            && memcmp(copy.data, want, copy.len) == 0
+            && memcmp(copy.data + copy.len, rest + copy.len, max - copy.len)
+               == 0
+            && (copy.len != 0) == (found == API_KEY_CACHE_RECORD);
 
-    free(buf);
+    free(copy.data);
     free(want);
     free(rest);
 
-    return len == SIZE_MAX ? -1 : (int) found;
+    return right ? (int) found : -1;
 }
 
 
@@ -203,6 +203,20 @@ found(unsigned n)
     api_key_trust_t  trust = { API_KEY_TRUST_ALL, NOW, VALID, VALID };
 
     return look(n, &trust, n, 16384);
+}
+
+
+/* When its last use was, or -1 when there is no record. */
+
+static inline int64_t
+used(unsigned n)
+{
+    unsigned char    data[16384];
+    api_key_copy_t   copy = { data, sizeof(data), 0, 0 };
+    api_key_trust_t  trust = { API_KEY_TRUST_ALL, NOW, VALID, VALID };
+
+    return api_key_cache_get(cache, id_of(n), &trust, &copy)
+           == API_KEY_CACHE_RECORD ? (int64_t) copy.used : -1;
 }
 
 

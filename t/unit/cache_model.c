@@ -24,6 +24,7 @@ typedef struct {
     uint64_t         sequence;
     uint64_t         asked;
     uint64_t         used;
+    uint32_t         noted;
     uint32_t         bucket;
 } answer_t;
 
@@ -131,6 +132,7 @@ model_put(unsigned n, const api_key_stamp_t *stamp, size_t len, uint32_t all)
     answer->sequence = stamp->sequence;
     answer->asked = stamp->asked;
     answer->used = ++tick;
+    answer->noted = 0;
 
     return evicted;
 }
@@ -197,7 +199,8 @@ differs(void)
                 || !answer->there
                 || answer->len != cell->len
                 || answer->sequence != cell->sequence
-                || answer->asked != cell->asked)
+                || answer->asked != cell->asked
+                || answer->noted != cell->used)
             {
                 return "another answer";
             }
@@ -413,8 +416,13 @@ step(void)
     } else if (what < 550) {
         wrong = step_put();
 
-    } else if (what < 950) {
+    } else if (what < 900) {
         wrong = step_get();
+
+    } else if (what < 950) {
+        n = any_id();
+        answers[n].noted = (uint32_t) random_next();
+        api_key_cache_use(cache, id_of(n), answers[n].noted);
 
     } else if (what < 990) {
         n = any_id();

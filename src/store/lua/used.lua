@@ -1,29 +1,31 @@
 -- Writes down when keys were last used, forward only.
 --
 -- KEYS  1 PREFIXused
--- ARGV  id and Unix seconds by turns, some hundreds of pairs at most
+-- ARGV  for each second in which keys were used last: Unix seconds, how many
+--       keys, their ids; some hundreds of ids at most
 --
 -- Answer: "ok".
 
-local ids, changes = {}, {}
+local first = 1
 
-for i = 1, #ARGV, 2 do
-    ids[#ids + 1] = ARGV[i]
-end
+while first < #ARGV do
+    local at, last = ARGV[first], first + 1 + tonumber(ARGV[first + 1])
+    local now = tonumber(at)
+    local known = redis.call('HMGET', KEYS[1], unpack(ARGV, first + 2, last))
+    local changes = {}
 
-local known = redis.call('HMGET', KEYS[1], unpack(ids))
-
-for i, id in ipairs(ids) do
-    local at = ARGV[2 * i]
-
-    if (tonumber(known[i] or '') or 0) < tonumber(at) then
-        changes[#changes + 1] = id
-        changes[#changes + 1] = at
+    for i = 1, last - first - 1 do
+        if (tonumber(known[i] or '') or 0) < now then
+            changes[#changes + 1] = ARGV[first + 1 + i]
+            changes[#changes + 1] = at
+        end
     end
-end
 
-if #changes > 0 then
-    redis.call('HSET', KEYS[1], unpack(changes))
+    if #changes > 0 then
+        redis.call('HSET', KEYS[1], unpack(changes))
+    end
+
+    first = last + 1
 end
 
 return 'ok'
