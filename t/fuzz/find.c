@@ -8,6 +8,7 @@
  * nginx reads headers) and a request.
  *
  *     src/gate/ngx_http_api_key_find.c
+ *     src/gate/ngx_http_api_key_headers.c
  *     src/gate/ngx_http_api_key_upstream.c
  *     src/gate/ngx_http_api_key_mask.c
  *     src/gate/ngx_http_api_key_request.c
