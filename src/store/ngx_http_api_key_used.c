@@ -52,8 +52,8 @@ static ngx_http_api_key_uses_t *ngx_http_api_key_used_create(
     ngx_http_api_key_store_t *store);
 static void ngx_http_api_key_used_timer(ngx_event_t *ev);
 static ngx_int_t ngx_http_api_key_used_write(ngx_http_api_key_uses_t *uses);
-static int ngx_libc_cdecl ngx_http_api_key_used_compare(const void *one,
-    const void *two);
+static ngx_uint_t ngx_http_api_key_used_second(
+    ngx_http_api_key_used_batch_t *batch, ngx_uint_t begin);
 static ngx_int_t ngx_http_api_key_used_send(
     ngx_http_api_key_used_batch_t *batch);
 static void ngx_http_api_key_used_written(void *data,
@@ -246,17 +246,40 @@ ngx_http_api_key_used_write(ngx_http_api_key_uses_t *uses)
 }
 
 
-static int ngx_libc_cdecl
-ngx_http_api_key_used_compare(const void *one, const void *two)
-{
-    const ngx_http_api_key_use_t  *first = one;
-    const ngx_http_api_key_use_t  *second = two;
+/*
+ * Puts the uses that are of the same second as the one at begin behind it, and
+ * returns where they end.  There are few seconds, mostly one.
+ */
 
-    return (first->at > second->at) - (first->at < second->at);
+static ngx_uint_t
+ngx_http_api_key_used_second(ngx_http_api_key_used_batch_t *batch,
+    ngx_uint_t begin)
+{
+    ngx_uint_t              i, end;
+    ngx_http_api_key_use_t  use;
+
+    end = begin + 1;
+
+    for (i = end; i < batch->n; i++) {
+
+        if (batch->uses[i].at != batch->uses[begin].at) {
+            continue;
+        }
+
+        if (i != end) {
+            use = batch->uses[i];
+            batch->uses[i] = batch->uses[end];
+            batch->uses[end] = use;
+        }
+
+        end++;
+    }
+
+    return end;
 }
 
 
-/* Sorted by time, so that each second is sent and read once. */
+/* By seconds, so that each is sent and read once. */
 
 static ngx_int_t
 ngx_http_api_key_used_send(ngx_http_api_key_used_batch_t *batch)
@@ -299,18 +322,10 @@ ngx_http_api_key_used_send(ngx_http_api_key_used_batch_t *batch)
     arg[3] = key;
     arg += 4;
 
-    ngx_qsort(batch->uses, batch->n, sizeof(ngx_http_api_key_use_t),
-              ngx_http_api_key_used_compare);
-
     i = 0;
 
     while (i < batch->n) {
-
-        for (end = i + 1; end < batch->n; end++) {
-            if (batch->uses[end].at != batch->uses[i].at) {
-                break;
-            }
-        }
+        end = ngx_http_api_key_used_second(batch, i);
 
         arg->data = p;
         p = ngx_sprintf(p, "%T", batch->uses[i].at);
