@@ -19,6 +19,8 @@
 #define API_KEY_CELL_DATA      (API_KEY_CELL - offsetof(api_key_cell_t, data))
 #define API_KEY_CELL_MORE      (API_KEY_CELL - offsetof(api_key_more_t, data))
 
+#define API_KEY_LEN_MAX        0xffffff       /* bytes of a record */
+
 #define API_KEY_CELLS_MIN      64
 #define API_KEY_UNKNOWN_SHARE  16             /* one cell of so many */
 #define API_KEY_CHAIN          2              /* cells to a bucket */
@@ -31,9 +33,9 @@ typedef struct {
     uint32_t        newer;
     uint32_t        older;
     uint32_t        more;                     /* the record goes on there */
-    uint64_t        sequence;
     uint64_t        asked;                    /* ms */
-    uint32_t        len;                      /* bytes, 0 is an unknown key */
+    uint64_t        sequence:40;              /* years, a thousand a second */
+    uint64_t        len:24;                   /* bytes, 0 is an unknown key */
     uint32_t        used;                     /* Unix seconds, or 0 */
     unsigned char   id[API_KEY_ID_LEN];
     unsigned char   data[];
@@ -337,7 +339,7 @@ api_key_cache_put(api_key_cache_t *cache, const unsigned char *id,
     class = api_key_class(cache, len);
     cells = api_key_cells(len);
 
-    if (cells > class->end - class->begin) {
+    if (len > API_KEY_LEN_MAX || cells > class->end - class->begin) {
         return 0;
     }
 
