@@ -190,7 +190,6 @@ EOC
 }
 
 
-
 # several keys, used last in several seconds, are written together
 
 my @late = map { [$t->key(name => "late$_")] } 1 .. 6;

@@ -20,6 +20,9 @@ static ngx_int_t ngx_http_api_key_find_pieces(ngx_http_request_t *r,
     ngx_http_api_key_request_t *state);
 static void ngx_http_api_key_found(ngx_http_api_key_request_t *state,
     ngx_http_api_key_source_t *source, ngx_str_t *value);
+static ngx_uint_t ngx_http_api_key_header_named(ngx_table_elt_t *header,
+    ngx_http_api_key_source_t *source);
+static ngx_int_t ngx_http_api_key_bearer(ngx_str_t *value, ngx_str_t *token);
 static int ngx_http_api_key_chosen(const api_key_piece_t *piece,
     api_key_list_e list, ngx_http_api_key_source_e type,
     ngx_http_api_key_sources_t *sources);
@@ -274,7 +277,7 @@ ngx_http_api_key_found(ngx_http_api_key_request_t *state,
 }
 
 
-ngx_uint_t
+static ngx_uint_t
 ngx_http_api_key_header_named(ngx_table_elt_t *header,
     ngx_http_api_key_source_t *source)
 {
@@ -318,7 +321,33 @@ ngx_http_api_key_header_like(ngx_table_elt_t *header,
 }
 
 
-ngx_int_t
+ngx_uint_t
+ngx_http_api_key_header_holds(ngx_table_elt_t *header,
+    ngx_http_api_key_source_t *source)
+{
+    ngx_str_t  token;
+
+    switch (source->type) {
+
+    case NGX_HTTP_API_KEY_HEADER:
+        return ngx_http_api_key_header_like(header, source);
+
+    case NGX_HTTP_API_KEY_BEARER:
+        return ngx_http_api_key_header_named(header, source)
+               && ngx_http_api_key_bearer(&header->value, &token) == NGX_OK;
+
+    default: /* NGX_HTTP_API_KEY_QUERY, NGX_HTTP_API_KEY_COOKIE */
+        return 0;
+    }
+}
+
+
+/*
+ * The token of an Authorization header of the Bearer scheme, which may be
+ * empty.  NGX_OK, or NGX_DECLINED for any other scheme.
+ */
+
+static ngx_int_t
 ngx_http_api_key_bearer(ngx_str_t *value, ngx_str_t *token)
 {
     if (value->len < 6

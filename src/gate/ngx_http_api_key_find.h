@@ -28,22 +28,21 @@ ngx_int_t ngx_http_api_key_find(ngx_http_request_t *r,
 
 
 /*
- * Whether a header has a source's name: exactly, or also with "_" for "-",
- * which is no source but must not reach a backend either.
+ * Whether a header has a source's name, also with "_" for "-", which is no
+ * source but must not reach a backend either.
  */
 
-ngx_uint_t ngx_http_api_key_header_named(ngx_table_elt_t *header,
-    ngx_http_api_key_source_t *source);
 ngx_uint_t ngx_http_api_key_header_like(ngx_table_elt_t *header,
     ngx_http_api_key_source_t *source);
 
 
 /*
- * The token of an Authorization header of the Bearer scheme, which may be
- * empty.  Returns NGX_OK, or NGX_DECLINED for any other scheme.
+ * Whether the value of a header, named so or like it, is one of the source's:
+ * a key, or a bearer token.  Never for the other kinds.
  */
 
-ngx_int_t ngx_http_api_key_bearer(ngx_str_t *value, ngx_str_t *token);
+ngx_uint_t ngx_http_api_key_header_holds(ngx_table_elt_t *header,
+    ngx_http_api_key_source_t *source);
 
 
 /*

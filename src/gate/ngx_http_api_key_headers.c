@@ -80,7 +80,6 @@ ngx_http_api_key_headers_one(ngx_http_request_t *r,
     ngx_uint_t *changed)
 {
     ngx_int_t                   rc;
-    ngx_str_t                   token;
     ngx_uint_t                  n;
     ngx_http_api_key_source_t  *source;
 
@@ -88,38 +87,17 @@ ngx_http_api_key_headers_one(ngx_http_request_t *r,
 
     for (n = 0; n < sources->list.nelts; n++) {
 
-        switch (source[n].type) {
+        if (ngx_http_api_key_header_holds(header, &source[n])) {
+            return NGX_OK;
+        }
 
-        case NGX_HTTP_API_KEY_HEADER:
-            if (header->key.len == source[n].lowcase.len
-                && ngx_http_api_key_header_like(header, &source[n]))
-            {
-                return NGX_OK;
-            }
-
-            break;
-
-        case NGX_HTTP_API_KEY_BEARER:
-            if (ngx_http_api_key_header_named(header, &source[n])
-                && ngx_http_api_key_bearer(&header->value, &token) == NGX_OK)
-            {
-                return NGX_OK;
-            }
-
-            break;
-
-        case NGX_HTTP_API_KEY_COOKIE:
+        if (source[n].type == NGX_HTTP_API_KEY_COOKIE) {
             *changed = 1;
             rc = ngx_http_api_key_headers_cookie(r, header, sources);
 
             if (rc != NGX_DECLINED) {
                 return rc;
             }
-
-            break;
-
-        default: /* NGX_HTTP_API_KEY_QUERY */
-            break;
         }
     }
 

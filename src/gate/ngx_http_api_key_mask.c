@@ -377,7 +377,6 @@ ngx_http_api_key_mask_header(ngx_pool_t *pool, ngx_table_elt_t *header,
 {
     u_char                     *p;
     size_t                      masked;
-    ngx_str_t                   token;
     ngx_uint_t                  n;
     api_key_str_t               cookie;
     ngx_http_api_key_source_t  *source;
@@ -386,36 +385,23 @@ ngx_http_api_key_mask_header(ngx_pool_t *pool, ngx_table_elt_t *header,
 
     for (n = 0; n < sources->list.nelts; n++) {
 
-        switch (source[n].type) {
-
-        case NGX_HTTP_API_KEY_HEADER:
-            if (header->key.len == source[n].lowcase.len
-                && header->value.len
-                && ngx_http_api_key_header_like(header, &source[n]))
-            {
-                ngx_str_set(&header->value, "***");
-                return NGX_OK;
-            }
-
-            break;
-
-        case NGX_HTTP_API_KEY_BEARER:
-            if (ngx_http_api_key_header_named(header, &source[n])
-                && ngx_http_api_key_bearer(&header->value, &token) == NGX_OK)
-            {
+        if (header->value.len
+            && ngx_http_api_key_header_holds(header, &source[n]))
+        {
+            if (source[n].type == NGX_HTTP_API_KEY_BEARER) {
                 ngx_str_set(&header->value, "Bearer ***");
-                return NGX_OK;
+
+            } else {
+                ngx_str_set(&header->value, "***");
             }
 
-            break;
+            return NGX_OK;
+        }
 
-        case NGX_HTTP_API_KEY_COOKIE:
-            if (header->key.len != 6
-                || ngx_strncmp(header->lowcase_key, "cookie", 6) != 0)
-            {
-                break;
-            }
-
+        if (source[n].type == NGX_HTTP_API_KEY_COOKIE
+            && header->key.len == 6
+            && ngx_strncmp(header->lowcase_key, "cookie", 6) == 0)
+        {
             cookie.data = header->value.data;
             cookie.len = header->value.len;
 
@@ -430,9 +416,6 @@ ngx_http_api_key_mask_header(ngx_pool_t *pool, ngx_table_elt_t *header,
             header->value.data = p;
 
             return NGX_OK;
-
-        default: /* NGX_HTTP_API_KEY_QUERY */
-            break;
         }
     }
 
