@@ -19,7 +19,7 @@ my $RATE = 'src/rules/api_key_rate.c';
 
 # what comes right after each place
 my %PLACES = (
-    put => [$CACHE, 'bucket = api_key_bucket(cache, id);
+    put => [$CACHE, 'bucket = api_key_bucket(cache, bits);
     cell->next = bucket->first;'],
     get => [$CACHE, 'api_key_link(cache, class, n);
     }'],

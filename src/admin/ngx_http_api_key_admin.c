@@ -154,7 +154,7 @@ static ngx_int_t
 ngx_http_api_key_admin_token(ngx_http_request_t *r,
     ngx_http_api_key_loc_conf_t *alcf, const api_key_admin_token_t **token)
 {
-    u_char                  hex[API_KEY_DIGEST_LEN];
+    u_char                  hash[API_KEY_HASH_LEN], hex[API_KEY_DIGEST_LEN];
     ngx_uint_t              i;
     api_key_str_t           text;
     api_key_digest_t       *sha256;
@@ -171,7 +171,8 @@ ngx_http_api_key_admin_token(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    api_key_digest(sha256, &text, hex);
+    api_key_digest(sha256, &text, hash);
+    api_key_digest_hex(hex, hash);
 
     api_key_digest_free(sha256);
 

@@ -142,12 +142,14 @@ static void
 ngx_http_api_key_keys_digest(ngx_http_api_key_call_t *call, ngx_uint_t pepper,
     ngx_str_t *key, u_char *digest)
 {
+    u_char         hash[API_KEY_HASH_LEN];
     api_key_str_t  text;
 
     text.len = key->len;
     text.data = key->data;
 
-    api_key_digest(call->store->digests[pepper], &text, digest);
+    api_key_digest(call->store->digests[pepper], &text, hash);
+    api_key_digest_hex(digest, hash);
 }
 
 

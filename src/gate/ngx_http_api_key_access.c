@@ -164,14 +164,6 @@ ngx_http_api_key_take(ngx_http_request_t *r,
 
     state->formed = NULL;
 
-    /* what the cache holds of it comes while the key is taken out */
-
-    if (alcf->store
-        && ngx_http_api_key_form(alcf->store, state) == API_KEY_OK)
-    {
-        ngx_http_api_key_inquire_soon(alcf->store, state, 0);
-    }
-
     if (alcf->observe) {
         return NGX_OK;
     }
@@ -265,7 +257,7 @@ ngx_http_api_key_record(ngx_http_request_t *r,
 
     ngx_memzero(&facts, sizeof(api_key_facts_t));
 
-    facts.digest = state->digest;
+    facts.hash = state->hash;
     facts.now = ngx_http_api_key_now();
 
     if (alcf->scopes) {
@@ -341,7 +333,7 @@ ngx_http_api_key_settle(ngx_http_request_t *r,
         /* once a second is enough, for all workers */
 
         if (state->used != ngx_time()) {
-            ngx_http_api_key_used(alcf->store, state->digest);
+            ngx_http_api_key_used(alcf->store, state->hash);
         }
 
         if (clear) {
@@ -387,6 +379,7 @@ ngx_http_api_key_log_clear(ngx_http_request_t *r,
 
     ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
                   "api key clear operation passed, key %*s, request %v",
-                  (size_t) API_KEY_ID_LEN, state->digest,
+                  (size_t) API_KEY_ID_LEN,
+                  ngx_http_api_key_request_digest(state),
                   v ? v : &ngx_http_variable_null_value);
 }

@@ -18,31 +18,6 @@ static void ngx_http_api_key_inquire_digest(
     ngx_http_api_key_request_t *state, ngx_uint_t pepper);
 
 
-void
-ngx_http_api_key_inquire_soon(ngx_http_api_key_store_t *store,
-    ngx_http_api_key_request_t *state, ngx_uint_t live)
-{
-    if (state->store == store && (state->live || !live)) {
-        return;
-    }
-
-    state->store = store;
-    state->live = live;
-    state->pepper = 0;
-    state->found = NGX_AGAIN;
-    state->from = NGX_HTTP_API_KEY_FROM_NOWHERE;
-    state->record = NULL;
-    state->used = 0;
-    state->cleared = API_KEY_UNJUDGED;
-
-    ngx_http_api_key_inquire_digest(state, 0);
-
-    if (!live) {
-        ngx_http_api_key_lookup_fetch(store, state->digest);
-    }
-}
-
-
 ngx_int_t
 ngx_http_api_key_inquire(ngx_http_request_t *r,
     ngx_http_api_key_store_t *store, ngx_http_api_key_request_t *state,
@@ -52,7 +27,18 @@ ngx_http_api_key_inquire(ngx_http_request_t *r,
         return NGX_AGAIN;
     }
 
-    ngx_http_api_key_inquire_soon(store, state, live);
+    if (state->store != store || (live && !state->live)) {
+        state->store = store;
+        state->live = live;
+        state->pepper = 0;
+        state->found = NGX_AGAIN;
+        state->from = NGX_HTTP_API_KEY_FROM_NOWHERE;
+        state->record = NULL;
+        state->used = 0;
+        state->cleared = API_KEY_UNJUDGED;
+
+        ngx_http_api_key_inquire_digest(state, 0);
+    }
 
     for ( ;; ) {
 
@@ -98,7 +84,7 @@ ngx_http_api_key_inquire_one(ngx_http_request_t *r,
 
     } else {
         state->found = ngx_http_api_key_lookup_cached(state->store,
-                                                      state->digest, &place,
+                                                      state->hash, &place,
                                                       &state->record,
                                                       &state->used);
 
@@ -151,7 +137,7 @@ ngx_http_api_key_inquire_stale(ngx_http_request_t *r,
 
         ngx_http_api_key_inquire_digest(state, i);
 
-        if (ngx_http_api_key_lookup_stale(state->store, state->digest,
+        if (ngx_http_api_key_lookup_stale(state->store, state->hash,
                                           &place, &state->record)
             == NGX_OK)
         {
@@ -160,7 +146,8 @@ ngx_http_api_key_inquire_stale(ngx_http_request_t *r,
 
             ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                           "api key passes on a stale answer, key %*s",
-                          (size_t) API_KEY_ID_LEN, state->digest);
+                          (size_t) API_KEY_ID_LEN,
+                          ngx_http_api_key_request_digest(state));
 
             return NGX_OK;
         }
@@ -183,5 +170,6 @@ ngx_http_api_key_inquire_digest(ngx_http_api_key_request_t *state,
     key.data = state->key.data;
     key.len = state->key.len;
 
-    api_key_digest(state->store->digests[pepper], &key, state->digest);
+    api_key_digest(state->store->digests[pepper], &key, state->hash);
+    state->digest[0] = '\0';
 }

@@ -80,6 +80,17 @@ ngx_http_api_key_request_find(ngx_http_request_t *r)
 }
 
 
+u_char *
+ngx_http_api_key_request_digest(ngx_http_api_key_request_t *state)
+{
+    if (state->digest[0] == '\0') {
+        api_key_digest_hex(state->digest, state->hash);
+    }
+
+    return state->digest;
+}
+
+
 void
 ngx_http_api_key_request_changed(ngx_http_request_t *r)
 {
@@ -118,7 +129,7 @@ ngx_http_api_key_request_create(void)
         }
     }
 
-    ngx_memzero(state, offsetof(ngx_http_api_key_request_t, digest));
+    ngx_memzero(state, offsetof(ngx_http_api_key_request_t, hash));
     state->found = NGX_AGAIN;
 
     return state;

@@ -44,7 +44,7 @@ struct ngx_http_api_key_quota_s {
     uint64_t                      ms;         /* when the window began that it
                                                  is of, or how long it lasts */
     ngx_uint_t                    pass;       /* that took it */
-    u_char                        id[API_KEY_ID_LEN];
+    u_char                        bits[API_KEY_BITS_LEN];
 };
 
 
@@ -113,7 +113,8 @@ struct ngx_http_api_key_request_s {
 
     /* nothing is zeroed from here on */
 
-    u_char                        digest[API_KEY_DIGEST_LEN];    /* of key */
+    u_char                        hash[API_KEY_HASH_LEN];        /* of key */
+    u_char                        digest[API_KEY_DIGEST_LEN];    /* see below */
 
     /* for a record, when it is short enough */
 
@@ -136,6 +137,14 @@ ngx_http_api_key_request_t *ngx_http_api_key_request(ngx_http_request_t *r);
 
 ngx_http_api_key_request_t *ngx_http_api_key_request_find(
     ngx_http_request_t *r);
+
+
+/*
+ * state->hash as hex digits, which live as long as it stays the same.  They are
+ * written when they are asked for: most requests do without.
+ */
+
+u_char *ngx_http_api_key_request_digest(ngx_http_api_key_request_t *state);
 
 
 /*

@@ -84,7 +84,9 @@ ngx_http_api_key_refuse(ngx_http_request_t *r,
     ngx_log_error(level, r->connection->log, 0,
                   "api key refused: %*s%s%*s", name->len, name->data,
                   state->record ? ", key " : "",
-                  state->record ? (size_t) API_KEY_ID_LEN : 0, state->digest);
+                  state->record ? (size_t) API_KEY_ID_LEN : 0,
+                  state->record ? ngx_http_api_key_request_digest(state)
+                                : (u_char *) "");
 
     if (status == NGX_HTTP_UNAUTHORIZED
         && ngx_http_api_key_challenge(r, alcf) != NGX_OK)

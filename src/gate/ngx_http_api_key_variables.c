@@ -118,8 +118,12 @@ ngx_http_api_key_variable(ngx_http_request_t *r,
         break;
 
     case NGX_HTTP_API_KEY_VAR_ID:
-        value.data = state->digest;
-        value.len = state->record ? API_KEY_ID_LEN : 0;
+        if (state->record == NULL) {
+            return NGX_OK;
+        }
+
+        value.data = ngx_http_api_key_request_digest(state);
+        value.len = API_KEY_ID_LEN;
         word = &value;
         break;
 

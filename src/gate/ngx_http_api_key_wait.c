@@ -43,8 +43,9 @@ ngx_http_api_key_wait_lookup(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (ngx_http_api_key_lookup(state->store, state->digest, state->live,
-                                ngx_http_api_key_wait_found, wait)
+    if (ngx_http_api_key_lookup(state->store,
+                                ngx_http_api_key_request_digest(state),
+                                state->live, ngx_http_api_key_wait_found, wait)
         != NGX_OK)
     {
         state->wait = NULL;
@@ -89,7 +90,8 @@ ngx_http_api_key_wait_clear(ngx_http_request_t *r,
         wait->quota = *quota;
     }
 
-    if (ngx_http_api_key_store_clear(state->store, state->digest,
+    if (ngx_http_api_key_store_clear(state->store,
+                                     ngx_http_api_key_request_digest(state),
                                      &r->connection->addr_text, &request_id,
                                      limited, ngx_http_api_key_wait_cleared,
                                      wait)
@@ -228,7 +230,8 @@ ngx_http_api_key_wait_cleared(void *data, api_key_verdict_e verdict)
 
     } else if (wait->quota.store && verdict != API_KEY_OK) {
         quota = &wait->quota;
-        ngx_http_api_key_rate_give(quota->store->rate, quota->id, quota->ms);
+        ngx_http_api_key_rate_give(quota->store->rate, quota->bits,
+                                   quota->ms);
     }
 
     ngx_http_api_key_wait_resume(wait);

@@ -1,8 +1,8 @@
 /*
  * Copyright (C) the ngx_http_api_key_module authors
  *
- * A table of answers by key id.  Cells of one size, named by their number,
- * which is never 0; a record that is longer takes several.  The cells of
+ * A table of answers by key.  Cells of one size, named by their number, which
+ * is never 0; a record that is longer takes several.  The cells of
  * records and those of unknown keys are apart, so that random keys cannot push
  * out good ones.
  */
@@ -15,7 +15,7 @@
 
 #define API_KEY_LINE           64             /* bytes, of a CPU's cache */
 
-#define API_KEY_CELL           (3 * API_KEY_LINE)
+#define API_KEY_CELL           (2 * API_KEY_LINE)
 #define API_KEY_CELL_DATA      (API_KEY_CELL - offsetof(api_key_cell_t, data))
 #define API_KEY_CELL_MORE      (API_KEY_CELL - offsetof(api_key_more_t, data))
 
@@ -23,7 +23,8 @@
 
 #define API_KEY_CELLS_MIN      64
 #define API_KEY_UNKNOWN_SHARE  16             /* one cell of so many */
-#define API_KEY_CHAIN          2              /* cells to a bucket */
+#define API_KEY_BUCKETS_MIN    64             /* a power of two */
+#define API_KEY_BUCKETS_SHARE  2              /* for an entry, at least */
 #define API_KEY_SCARCE         8              /* less than one cell of so many
                                                  is left */
 
@@ -37,7 +38,7 @@ typedef struct {
     uint64_t        sequence:40;              /* years, a thousand a second */
     uint64_t        len:24;                   /* bytes, 0 is an unknown key */
     uint32_t        used;                     /* Unix seconds, or 0 */
-    unsigned char   id[API_KEY_ID_LEN];
+    unsigned char   bits[API_KEY_BITS_LEN];
     unsigned char   data[];
 } api_key_cell_t;
 
@@ -76,7 +77,8 @@ struct api_key_cache_s {
     uint32_t            epoch;                /* raised when all is dropped */
     uint64_t            sequence;
     uint64_t            seed;
-    uint32_t            nbuckets;
+    uint32_t            nbuckets;             /* in use */
+    uint32_t            mask;                 /* of bits that number them */
     uint32_t            ncells;
     api_key_class_t     records;
     api_key_class_t     unknown;
@@ -92,9 +94,10 @@ static api_key_cell_t *api_key_cell(const api_key_cache_t *cache, uint32_t n);
 static api_key_more_t *api_key_more(const api_key_cache_t *cache, uint32_t n);
 static api_key_class_t *api_key_class(api_key_cache_t *cache, size_t len);
 static api_key_bucket_t *api_key_bucket(const api_key_cache_t *cache,
-    const unsigned char *id);
+    const unsigned char *bits);
+static void api_key_split(api_key_cache_t *cache);
 static uint32_t api_key_find(const api_key_cache_t *cache,
-    const unsigned char *id);
+    const unsigned char *bits);
 static void api_key_link(api_key_cache_t *cache, api_key_class_t *class,
     uint32_t n);
 static void api_key_unlink(api_key_cache_t *cache, api_key_class_t *class,
@@ -116,15 +119,15 @@ api_key_cache_init(void *mem, size_t size, uint64_t seed)
     size_t            n, head;
     api_key_cache_t  *cache;
 
-    head = (sizeof(api_key_cache_t) + API_KEY_LINE - 1)
-           & ~(size_t) (API_KEY_LINE - 1);
+    head = (sizeof(api_key_cache_t) + API_KEY_CELL - 1)
+           & ~(size_t) (API_KEY_CELL - 1);
 
     if (size < head) {
         return NULL;
     }
 
     n = (size - head) / (API_KEY_CELL
-                         + sizeof(api_key_bucket_t) / API_KEY_CHAIN);
+                         + sizeof(api_key_bucket_t) * API_KEY_BUCKETS_SHARE);
 
     if (n < API_KEY_CELLS_MIN) {
         return NULL;
@@ -139,11 +142,8 @@ api_key_cache_init(void *mem, size_t size, uint64_t seed)
 
     cache->seed = seed;
     cache->ncells = n;
-    cache->nbuckets = n / API_KEY_CHAIN;
     cache->cells = (unsigned char *) mem + head;
     cache->buckets = (api_key_bucket_t *) (cache->cells + n * API_KEY_CELL);
-
-    memset(cache->buckets, 0, cache->nbuckets * sizeof(api_key_bucket_t));
 
     api_key_cache_empty(cache);
 
@@ -156,11 +156,12 @@ api_key_cache_init(void *mem, size_t size, uint64_t seed)
 static void
 api_key_cache_empty(api_key_cache_t *cache)
 {
-    uint32_t  i, unknown;
+    uint32_t  unknown;
 
-    for (i = 0; i < cache->nbuckets; i++) {
-        cache->buckets[i].first = 0;
-    }
+    cache->nbuckets = API_KEY_BUCKETS_MIN;
+    cache->mask = API_KEY_BUCKETS_MIN - 1;
+
+    memset(cache->buckets, 0, cache->nbuckets * sizeof(api_key_bucket_t));
 
     unknown = cache->ncells / API_KEY_UNKNOWN_SHARE;
 
@@ -198,29 +199,8 @@ api_key_cache_leave(api_key_cache_t *cache)
 }
 
 
-void
-api_key_cache_map(const api_key_cache_t *cache, api_key_cache_map_t *map)
-{
-    map->seed = cache->seed;
-    map->nbuckets = cache->nbuckets;
-    map->buckets = cache->buckets;
-}
-
-
-void
-api_key_cache_fetch(const api_key_cache_map_t *map, const unsigned char *id)
-{
-    const api_key_bucket_t  *buckets;
-
-    buckets = map->buckets;
-
-    __builtin_prefetch(&buckets[api_key_table_place(id, map->seed,
-                                                    map->nbuckets)]);
-}
-
-
 api_key_cache_e
-api_key_cache_get(api_key_cache_t *cache, const unsigned char *id,
+api_key_cache_get(api_key_cache_t *cache, const unsigned char *bits,
     const api_key_trust_t *trust, api_key_copy_t *copy)
 {
     uint32_t          n;
@@ -228,7 +208,7 @@ api_key_cache_get(api_key_cache_t *cache, const unsigned char *id,
     api_key_cell_t   *cell;
     api_key_class_t  *class;
 
-    n = api_key_find(cache, id);
+    n = api_key_find(cache, bits);
 
     if (n == 0) {
         return API_KEY_CACHE_MISS;
@@ -272,11 +252,12 @@ api_key_cache_get(api_key_cache_t *cache, const unsigned char *id,
 
 
 void
-api_key_cache_use(api_key_cache_t *cache, const unsigned char *id, uint32_t at)
+api_key_cache_use(api_key_cache_t *cache, const unsigned char *bits,
+    uint32_t at)
 {
-    uint32_t  n;
+    uint32_t       n;
 
-    n = api_key_find(cache, id);
+    n = api_key_find(cache, bits);
 
     if (n) {
         api_key_cell(cache, n)->used = at;
@@ -285,33 +266,36 @@ api_key_cache_use(api_key_cache_t *cache, const unsigned char *id, uint32_t at)
 
 
 int
-api_key_cache_stamp(const api_key_cache_t *cache, const unsigned char *id,
+api_key_cache_stamp(const api_key_cache_t *cache, const unsigned char *bits,
     uint64_t now, api_key_stamp_t *stamp)
 {
-    uint32_t  n;
+    uint32_t       n;
+
 
     stamp->sequence = cache->sequence;
     stamp->asked = now;
     stamp->epoch = cache->epoch;
-    stamp->generation = api_key_bucket(cache, id)->generation;
+    stamp->generation = api_key_bucket(cache, bits)->generation;
 
-    n = api_key_find(cache, id);
+    n = api_key_find(cache, bits);
 
     return n && api_key_cell(cache, n)->len;
 }
 
 
 int
-api_key_cache_holds(const api_key_cache_t *cache, const unsigned char *id,
+api_key_cache_holds(const api_key_cache_t *cache, const unsigned char *bits,
     const api_key_stamp_t *stamp)
 {
+
+
     return stamp->epoch == cache->epoch
-           && stamp->generation == api_key_bucket(cache, id)->generation;
+           && stamp->generation == api_key_bucket(cache, bits)->generation;
 }
 
 
 unsigned
-api_key_cache_put(api_key_cache_t *cache, const unsigned char *id,
+api_key_cache_put(api_key_cache_t *cache, const unsigned char *bits,
     const api_key_stamp_t *stamp, const unsigned char *record, size_t len)
 {
     uint32_t           n, cells;
@@ -320,7 +304,7 @@ api_key_cache_put(api_key_cache_t *cache, const unsigned char *id,
     api_key_class_t   *class;
     api_key_bucket_t  *bucket;
 
-    n = api_key_find(cache, id);
+    n = api_key_find(cache, bits);
 
     if (n) {
         cell = api_key_cell(cache, n);
@@ -357,29 +341,35 @@ api_key_cache_put(api_key_cache_t *cache, const unsigned char *id,
     cell->asked = stamp->asked;
     cell->len = len;
     cell->used = 0;
-    memcpy(cell->id, id, API_KEY_ID_LEN);
+    memcpy(cell->bits, bits, API_KEY_BITS_LEN);
 
     api_key_write(cache, n, record, len);
 
-    bucket = api_key_bucket(cache, id);
+    bucket = api_key_bucket(cache, bits);
     cell->next = bucket->first;
     bucket->first = n;
 
     api_key_link(cache, class, n);
     class->entries++;
 
+    while (cache->nbuckets / API_KEY_BUCKETS_SHARE
+           < api_key_cache_entries(cache))
+    {
+        api_key_split(cache);
+    }
+
     return evicted;
 }
 
 
 void
-api_key_cache_drop(api_key_cache_t *cache, const unsigned char *id)
+api_key_cache_drop(api_key_cache_t *cache, const unsigned char *bits)
 {
-    uint32_t  n;
+    uint32_t       n;
 
-    api_key_bucket(cache, id)->generation++;
+    api_key_bucket(cache, bits)->generation++;
 
-    n = api_key_find(cache, id);
+    n = api_key_find(cache, bits);
 
     if (n) {
         api_key_remove(cache, n);
@@ -431,28 +421,74 @@ api_key_class(api_key_cache_t *cache, size_t len)
 
 
 static api_key_bucket_t *
-api_key_bucket(const api_key_cache_t *cache, const unsigned char *id)
+api_key_bucket(const api_key_cache_t *cache, const unsigned char *bits)
 {
-    return &cache->buckets[api_key_table_place(id, cache->seed,
-                                               cache->nbuckets)];
+    uint32_t  n;
+
+    n = api_key_table_hash(bits, cache->seed) & cache->mask;
+
+    if (n >= cache->nbuckets) {
+        n &= cache->mask >> 1;
+    }
+
+    return &cache->buckets[n];
+}
+
+
+/*
+ * One bucket more, which takes over what is its own from the one that had it so
+ * far.  Thus those in use are always few for what they hold, and close to each
+ * other: W. Litwin, "Linear hashing", 1980.
+ */
+
+static void
+api_key_split(api_key_cache_t *cache)
+{
+    uint32_t           n, *link;
+    api_key_cell_t    *cell;
+    api_key_bucket_t  *from, *to;
+
+    n = cache->nbuckets++;
+    cache->mask |= n;
+
+    from = &cache->buckets[n & (cache->mask >> 1)];
+    to = &cache->buckets[n];
+
+    to->first = 0;
+    to->generation = from->generation;
+
+    link = &from->first;
+
+    while (*link) {
+        n = *link;
+        cell = api_key_cell(cache, n);
+
+        if (api_key_bucket(cache, cell->bits) == from) {
+            link = &cell->next;
+            continue;
+        }
+
+        *link = cell->next;
+        cell->next = to->first;
+        to->first = n;
+    }
 }
 
 
 static uint32_t
-api_key_find(const api_key_cache_t *cache, const unsigned char *id)
+api_key_find(const api_key_cache_t *cache, const unsigned char *bits)
 {
     uint32_t         n;
     api_key_cell_t  *cell;
 
-    for (n = api_key_bucket(cache, id)->first; n; n = cell->next) {
+    for (n = api_key_bucket(cache, bits)->first; n; n = cell->next) {
         cell = api_key_cell(cache, n);
 
         /* the head is waited for; what is behind it can come meanwhile */
 
         __builtin_prefetch((unsigned char *) cell + API_KEY_LINE);
-        __builtin_prefetch((unsigned char *) cell + 2 * API_KEY_LINE);
 
-        if (memcmp(cell->id, id, API_KEY_ID_LEN) == 0) {
+        if (memcmp(cell->bits, bits, API_KEY_BITS_LEN) == 0) {
             break;
         }
     }
@@ -516,7 +552,7 @@ api_key_remove(api_key_cache_t *cache, uint32_t n)
     cell = api_key_cell(cache, n);
     class = api_key_class(cache, cell->len);
 
-    link = &api_key_bucket(cache, cell->id)->first;
+    link = &api_key_bucket(cache, cell->bits)->first;
 
     while (*link != n) {
         link = &api_key_cell(cache, *link)->next;

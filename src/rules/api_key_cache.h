@@ -1,8 +1,9 @@
 /*
  * Copyright (C) the ngx_http_api_key_module authors
  *
- * A table of answers by key id, in one block of memory that several processes
- * share: which of them may be trusted, by whom, and for how long.  The caller
+ * A table of answers by key, in one block of memory that several processes
+ * share: which of them may be trusted, by whom, and for how long.  A key is
+ * named by bits, the first bytes of its hash (API_KEY_BITS_LEN).  The caller
  * holds a lock around each call.
  *
  * Who is told by Redis of all changes from some moment on, has a number: the
@@ -83,49 +84,33 @@ void api_key_cache_leave(api_key_cache_t *cache);
 
 
 /*
- * Where ids are looked for, which never changes: with a copy of this the memory
- * of one can be fetched ahead, without the lock and without reading the table.
- */
-
-typedef struct {
-    uint64_t          seed;
-    uint32_t          nbuckets;
-    const void       *buckets;
-} api_key_cache_map_t;
-
-void api_key_cache_map(const api_key_cache_t *cache, api_key_cache_map_t *map);
-void api_key_cache_fetch(const api_key_cache_map_t *map,
-    const unsigned char *id);
-
-
-/*
- * What is known of id.  On RECORD its bytes, as api_key_cache_put() got them,
- * are copied; those of one that is too long are a MISS.
+ * What is known of a key.  On RECORD its bytes, as api_key_cache_put() got
+ * them, are copied; those of one that is too long are a MISS.
  */
 
 api_key_cache_e api_key_cache_get(api_key_cache_t *cache,
-    const unsigned char *id, const api_key_trust_t *trust,
+    const unsigned char *bits, const api_key_trust_t *trust,
     api_key_copy_t *copy);
 
 
-/* Notes that id was used at this time (Unix seconds), if there is a record. */
+/* Notes that it was used at this time (Unix seconds), if there is a record. */
 
-void api_key_cache_use(api_key_cache_t *cache, const unsigned char *id,
+void api_key_cache_use(api_key_cache_t *cache, const unsigned char *bits,
     uint32_t at);
 
 
 /*
- * To be taken before asking Redis for id, at now (ms).  Returns 1 when there
+ * To be taken before asking Redis for a key, at now (ms).  Returns 1 when there
  * is a record, whether it is to be trusted or not, else 0.
  */
 
-int api_key_cache_stamp(const api_key_cache_t *cache, const unsigned char *id,
+int api_key_cache_stamp(const api_key_cache_t *cache, const unsigned char *bits,
     uint64_t now, api_key_stamp_t *stamp);
 
 
-/* Whether nothing has been heard of id since the stamp was taken: 1 or 0. */
+/* Whether nothing has been heard of it since the stamp was taken: 1 or 0. */
 
-int api_key_cache_holds(const api_key_cache_t *cache, const unsigned char *id,
+int api_key_cache_holds(const api_key_cache_t *cache, const unsigned char *bits,
     const api_key_stamp_t *stamp);
 
 
@@ -138,13 +123,13 @@ int api_key_cache_holds(const api_key_cache_t *cache, const unsigned char *id,
  * Returns how many records had to go.
  */
 
-unsigned api_key_cache_put(api_key_cache_t *cache, const unsigned char *id,
+unsigned api_key_cache_put(api_key_cache_t *cache, const unsigned char *bits,
     const api_key_stamp_t *stamp, const unsigned char *record, size_t len);
 
 
-/* Something has happened to id, or to all keys: no stamp holds any more. */
+/* Something has happened to a key, or to all: no stamp holds any more. */
 
-void api_key_cache_drop(api_key_cache_t *cache, const unsigned char *id);
+void api_key_cache_drop(api_key_cache_t *cache, const unsigned char *bits);
 void api_key_cache_drop_all(api_key_cache_t *cache);
 
 

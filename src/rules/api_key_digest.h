@@ -11,7 +11,9 @@
 #include "api_key_str.h"
 
 
-#define API_KEY_DIGEST_LEN   64       /* lower-case hex digits */
+#define API_KEY_HASH_LEN     32       /* bytes */
+#define API_KEY_BITS_LEN     10       /* the first bytes of a hash */
+#define API_KEY_DIGEST_LEN   64       /* a hash as lower-case hex digits */
 #define API_KEY_ID_LEN       20       /* the first digits of a digest */
 #define API_KEY_PEPPER_ID    8        /* hex digits, or "none" */
 
@@ -33,13 +35,24 @@ api_key_digest_t *api_key_digest_create(const api_key_str_t *pepper);
 void api_key_digest_free(api_key_digest_t *digest);
 
 
-/*
- * Writes the digest of text as API_KEY_DIGEST_LEN lower-case hex digits, not
- * terminated, to hex.
- */
+/* Writes the hash of text, API_KEY_HASH_LEN bytes, to hash. */
 
 void api_key_digest(const api_key_digest_t *digest, const api_key_str_t *text,
-    unsigned char *hex);
+    unsigned char *hash);
+
+
+/* Writes a hash as API_KEY_DIGEST_LEN digits, not terminated, to hex. */
+
+void api_key_digest_hex(unsigned char *hex, const unsigned char *hash);
+
+
+/*
+ * Writes what 2 * len lower-case hex digits stand for to bytes, len of them.
+ * Other characters are taken for some digit.
+ */
+
+void api_key_digest_bytes(unsigned char *bytes, const unsigned char *hex,
+    size_t len);
 
 
 /*

@@ -11,7 +11,7 @@
 #include "api_key_pack.h"
 
 
-#define API_KEY_TAIL   (API_KEY_DIGEST_LEN - API_KEY_ID_LEN)
+#define API_KEY_TAIL   (API_KEY_HASH_LEN - API_KEY_BITS_LEN)
 #define API_KEY_TEXTS  3                      /* name, scopes, allow_from */
 
 
@@ -22,7 +22,7 @@ typedef struct {
     uint16_t        texts[API_KEY_TEXTS];
     uint8_t         state;
     uint8_t         nmeta;
-    unsigned char   digest[API_KEY_TAIL];
+    unsigned char   hash[API_KEY_TAIL];
 } api_key_packed_t;
 
 
@@ -60,7 +60,7 @@ api_key_pack(unsigned char *buf, const api_key_record_t *record)
     head.state = record->state;
     head.nmeta = record->nmeta;
 
-    memcpy(head.digest, record->digest + API_KEY_ID_LEN, API_KEY_TAIL);
+    memcpy(head.hash, record->hash + API_KEY_BITS_LEN, API_KEY_TAIL);
 
     size = sizeof(api_key_packed_t);
 
@@ -154,8 +154,8 @@ api_key_packed_meta(const unsigned char *packed, size_t len, size_t at,
 
 
 api_key_record_t *
-api_key_unpack(void *mem, const unsigned char *id, const unsigned char *packed,
-    size_t len)
+api_key_unpack(void *mem, const unsigned char *bits,
+    const unsigned char *packed, size_t len)
 {
     size_t                  i;
     unsigned char          *p;
@@ -168,8 +168,8 @@ api_key_unpack(void *mem, const unsigned char *id, const unsigned char *packed,
 
     record = mem;
 
-    memcpy(record->digest, id, API_KEY_ID_LEN);
-    memcpy(record->digest + API_KEY_ID_LEN, head.digest, API_KEY_TAIL);
+    memcpy(record->hash, bits, API_KEY_BITS_LEN);
+    memcpy(record->hash + API_KEY_BITS_LEN, head.hash, API_KEY_TAIL);
 
     record->state = head.state;
     record->expires_at = head.expires_at;

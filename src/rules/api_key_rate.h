@@ -1,7 +1,7 @@
 /*
  * Copyright (C) the ngx_http_api_key_module authors
  *
- * How much of their rate keys have used: a table of counts by key id, in one
+ * How much of their rate keys have used: a table of counts by key, in one
  * block of memory that several processes share.  The caller holds a lock
  * around each call.
  *
@@ -10,7 +10,7 @@
  * stay, and the new numbers are asked of it at once: a lower limit may be used
  * up already, a shorter window may be over.
  *
- * An id has its place in one row of entries.  When that is full, an entry
+ * A key has its place in one row of entries.  When that is full, an entry
  * whose window has ended makes room for another key; when none has, the one
  * that was asked for longest ago goes, and its key begins anew.  While no more
  * than half of the table is used, as good as no row is full.
@@ -46,14 +46,14 @@ void api_key_rate_leave(api_key_rate_t *rate);
 
 
 /*
- * Counts one request of id (API_KEY_ID_LEN bytes), of which limit (at least 1)
+ * Counts one request of a key, named by its bits, of which limit (at least 1)
  * are good in window seconds (at least 1).  now is in ms, by a clock that all
  * processes share; one may be behind another by a little.  Returns 1, and *ms
  * is when the window began, for api_key_rate_give(); or 0 when all are used
  * up, and *ms is how long the window still lasts.
  */
 
-int api_key_rate_take(api_key_rate_t *rate, const unsigned char *id,
+int api_key_rate_take(api_key_rate_t *rate, const unsigned char *bits,
     uint32_t limit, uint32_t window, uint64_t now, uint64_t *ms);
 
 
@@ -62,7 +62,7 @@ int api_key_rate_take(api_key_rate_t *rate, const unsigned char *id,
  * that is still open.  Where it was the only one, no window has begun.
  */
 
-void api_key_rate_give(api_key_rate_t *rate, const unsigned char *id,
+void api_key_rate_give(api_key_rate_t *rate, const unsigned char *bits,
     uint64_t began);
 
 

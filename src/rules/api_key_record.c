@@ -141,7 +141,7 @@ api_key_record_parse(api_key_record_t *record, const unsigned char *id,
         }
     }
 
-    if (memcmp(record->digest, id, API_KEY_ID_LEN) != 0) {
+    if (memcmp(record->digest.data, id, API_KEY_ID_LEN) != 0) {
         return "digest of another key";
     }
 
@@ -261,7 +261,8 @@ api_key_field_digest(api_key_record_t *record, const api_key_str_t *value)
         return -1;
     }
 
-    memcpy(record->digest, value->data, API_KEY_DIGEST_LEN);
+    record->digest = *value;
+    api_key_digest_bytes(record->hash, value->data, API_KEY_HASH_LEN);
 
     return 0;
 }

@@ -39,7 +39,7 @@ typedef struct {
 
 
 typedef struct {
-    unsigned char     digest[API_KEY_DIGEST_LEN];
+    unsigned char     hash[API_KEY_HASH_LEN];
     api_key_state_e   state;
     unsigned          nmeta;
     int64_t           expires_at;             /* Unix ms, API_KEY_NEVER */
@@ -52,6 +52,7 @@ typedef struct {
 
     /* what no verdict needs, and a copy does not have */
 
+    api_key_str_t     digest;                 /* the hash as it was read */
     int64_t           created_at;             /* Unix seconds */
     api_key_str_t     pepper;                 /* "none" when absent */
     api_key_str_t     replaces;

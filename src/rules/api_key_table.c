@@ -1,27 +1,26 @@
 /*
  * Copyright (C) the ngx_http_api_key_module authors
  *
- * Tables of key ids in shared memory: the hash, and who is inside.
+ * Tables of keys in shared memory: the hash, and who is inside.
  */
 
 #include "api_key_table.h"
 
 
 uint32_t
-api_key_table_place(const unsigned char *id, uint64_t seed, uint32_t n)
+api_key_table_hash(const unsigned char *bits, uint64_t seed)
 {
-    uint32_t  last;
-    uint64_t  a, b, hash;
+    uint16_t  last;
+    uint64_t  first, hash;
 
-    memcpy(&a, id, sizeof(uint64_t));
-    memcpy(&b, id + 8, sizeof(uint64_t));
-    memcpy(&last, id + 16, sizeof(uint32_t));
+    memcpy(&first, bits, sizeof(uint64_t));
+    memcpy(&last, bits + 8, sizeof(uint16_t));
 
-    hash = (a ^ seed) * 0x9e3779b97f4a7c15;
-    hash = (hash ^ (hash >> 32) ^ b) * (seed | 1);
-    hash = (hash ^ (hash >> 29) ^ last) * 0xbf58476d1ce4e5b9;
+    hash = (first ^ seed) * 0x9e3779b97f4a7c15;
+    hash = (hash ^ (hash >> 32) ^ last) * (seed | 1);
+    hash = (hash ^ (hash >> 29)) * 0xbf58476d1ce4e5b9;
 
-    return (uint32_t) (((hash >> 32) * n) >> 32);
+    return (uint32_t) (hash >> 32);
 }
 
 

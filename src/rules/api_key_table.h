@@ -1,7 +1,7 @@
 /*
  * Copyright (C) the ngx_http_api_key_module authors
  *
- * What the tables of key ids in shared memory have in common.
+ * What the tables of keys in shared memory have in common.
  */
 
 #ifndef _API_KEY_TABLE_H_INCLUDED_
@@ -12,13 +12,12 @@
 
 
 /*
- * Where among n places an id (API_KEY_ID_LEN bytes) belongs: 0 to n - 1.  Ids
- * are digits of a digest, so they are spread already; the seed keeps who can
- * compute digests from choosing a place.
+ * Where a key belongs, by the first bytes of its hash (API_KEY_BITS_LEN): all
+ * bits of what is returned say so.  Such bytes are spread already; the seed
+ * keeps who can compute hashes from choosing a place.
  */
 
-uint32_t api_key_table_place(const unsigned char *id, uint64_t seed,
-    uint32_t n);
+uint32_t api_key_table_hash(const unsigned char *bits, uint64_t seed);
 
 
 /*

@@ -59,8 +59,7 @@ api_key_verdict_e
 api_key_judge(const api_key_record_t *record, const api_key_facts_t *facts)
 {
     if (record == NULL
-        || !api_key_digest_equal(record->digest, facts->digest,
-                                 API_KEY_DIGEST_LEN))
+        || !api_key_digest_equal(record->hash, facts->hash, API_KEY_HASH_LEN))
     {
         return API_KEY_UNKNOWN;
     }

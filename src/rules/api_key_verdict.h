@@ -32,7 +32,7 @@ typedef enum {
 
 
 typedef struct {
-    const unsigned char  *digest;         /* of the key presented, 64 hex */
+    const unsigned char  *hash;           /* of the key presented */
     const api_key_str_t  *scopes;         /* that the place demands */
     size_t                nscopes;
     int                   family;         /* AF_INET, AF_INET6, else none */
@@ -44,7 +44,7 @@ typedef struct {
 /*
  * Judges a key by its record; NULL is a key that the store does not know.
  * Returns OK, UNKNOWN, REVOKED_KEY, DISABLED_KEY, EXPIRED, FORBIDDEN_ADDRESS
- * or FORBIDDEN_SCOPE, the first that holds.  The digest is compared in
+ * or FORBIDDEN_SCOPE, the first that holds.  The hash is compared in
  * constant time.  An IPv4 address mapped into IPv6 is judged as IPv4.
  */
 

@@ -65,26 +65,8 @@ ngx_http_api_key_cache_unlock(ngx_http_api_key_cache_t *cache,
 }
 
 
-void
-ngx_http_api_key_cache_fetch(ngx_http_api_key_cache_t *cache,
-    const u_char *id)
-{
-    api_key_cache_t  *table;
-
-    if (cache->map.buckets == NULL) {
-        table = ngx_http_api_key_cache_lock(cache);
-
-        api_key_cache_map(table, &cache->map);
-
-        ngx_http_api_key_cache_unlock(cache, table);
-    }
-
-    api_key_cache_fetch(&cache->map, id);
-}
-
-
 api_key_cache_e
-ngx_http_api_key_cache_get(ngx_http_api_key_cache_t *cache, const u_char *id,
+ngx_http_api_key_cache_get(ngx_http_api_key_cache_t *cache, const u_char *bits,
     const api_key_trust_t *trust, api_key_copy_t *copy)
 {
     api_key_cache_e   found;
@@ -92,7 +74,7 @@ ngx_http_api_key_cache_get(ngx_http_api_key_cache_t *cache, const u_char *id,
 
     table = ngx_http_api_key_cache_lock(cache);
 
-    found = api_key_cache_get(table, id, trust, copy);
+    found = api_key_cache_get(table, bits, trust, copy);
 
     ngx_http_api_key_cache_unlock(cache, table);
 
@@ -101,14 +83,14 @@ ngx_http_api_key_cache_get(ngx_http_api_key_cache_t *cache, const u_char *id,
 
 
 void
-ngx_http_api_key_cache_use(ngx_http_api_key_cache_t *cache, const u_char *id,
+ngx_http_api_key_cache_use(ngx_http_api_key_cache_t *cache, const u_char *bits,
     time_t at)
 {
     api_key_cache_t  *table;
 
     table = ngx_http_api_key_cache_lock(cache);
 
-    api_key_cache_use(table, id, (uint32_t) at);
+    api_key_cache_use(table, bits, (uint32_t) at);
 
     ngx_http_api_key_cache_unlock(cache, table);
 }
@@ -116,14 +98,14 @@ ngx_http_api_key_cache_use(ngx_http_api_key_cache_t *cache, const u_char *id,
 
 ngx_uint_t
 ngx_http_api_key_cache_stamp(ngx_http_api_key_cache_t *cache,
-    const u_char *id, api_key_stamp_t *stamp)
+    const u_char *bits, api_key_stamp_t *stamp)
 {
     ngx_uint_t        known;
     api_key_cache_t  *table;
 
     table = ngx_http_api_key_cache_lock(cache);
 
-    known = api_key_cache_stamp(table, id, ngx_current_msec, stamp);
+    known = api_key_cache_stamp(table, bits, ngx_current_msec, stamp);
 
     ngx_http_api_key_cache_unlock(cache, table);
 
@@ -133,14 +115,14 @@ ngx_http_api_key_cache_stamp(ngx_http_api_key_cache_t *cache,
 
 ngx_uint_t
 ngx_http_api_key_cache_holds(ngx_http_api_key_cache_t *cache,
-    const u_char *id, const api_key_stamp_t *stamp)
+    const u_char *bits, const api_key_stamp_t *stamp)
 {
     ngx_uint_t        holds;
     api_key_cache_t  *table;
 
     table = ngx_http_api_key_cache_lock(cache);
 
-    holds = api_key_cache_holds(table, id, stamp);
+    holds = api_key_cache_holds(table, bits, stamp);
 
     ngx_http_api_key_cache_unlock(cache, table);
 
@@ -149,7 +131,7 @@ ngx_http_api_key_cache_holds(ngx_http_api_key_cache_t *cache,
 
 
 ngx_int_t
-ngx_http_api_key_cache_put(ngx_http_api_key_cache_t *cache, const u_char *id,
+ngx_http_api_key_cache_put(ngx_http_api_key_cache_t *cache, const u_char *bits,
     const api_key_stamp_t *stamp, const u_char *record, size_t len,
     ngx_uint_t *evicted)
 {
@@ -161,8 +143,8 @@ ngx_http_api_key_cache_put(ngx_http_api_key_cache_t *cache, const u_char *id,
 
     table = ngx_http_api_key_cache_lock(cache);
 
-    if (api_key_cache_holds(table, id, stamp)) {
-        *evicted = api_key_cache_put(table, id, stamp, record, len);
+    if (api_key_cache_holds(table, bits, stamp)) {
+        *evicted = api_key_cache_put(table, bits, stamp, record, len);
         rc = NGX_OK;
     }
 
@@ -173,13 +155,13 @@ ngx_http_api_key_cache_put(ngx_http_api_key_cache_t *cache, const u_char *id,
 
 
 void
-ngx_http_api_key_cache_drop(ngx_http_api_key_cache_t *cache, const u_char *id)
+ngx_http_api_key_cache_drop(ngx_http_api_key_cache_t *cache, const u_char *bits)
 {
     api_key_cache_t  *table;
 
     table = ngx_http_api_key_cache_lock(cache);
 
-    api_key_cache_drop(table, id);
+    api_key_cache_drop(table, bits);
 
     ngx_http_api_key_cache_unlock(cache, table);
 }

@@ -32,23 +32,14 @@ void *ngx_http_api_key_place_alloc(ngx_http_api_key_place_t *place,
 
 
 /*
- * The cache is going to be asked for id: fetches the memory for that, which is
- * to be waited for otherwise.
- */
-
-void ngx_http_api_key_lookup_fetch(ngx_http_api_key_store_t *store,
-    const u_char *id);
-
-
-/*
- * Asks the cache for id (API_KEY_ID_LEN bytes).  Returns NGX_OK with a record
- * in place and in *used the Unix seconds of the last use that any worker has
- * noted, NGX_DECLINED when there is no such key, NGX_AGAIN when Redis is to be
- * asked.
+ * Asks the cache for a key by the first bytes of its hash (API_KEY_BITS_LEN).
+ * Returns NGX_OK with a record in place and in *used the Unix seconds of the
+ * last use that any worker has noted, NGX_DECLINED when there is no such key,
+ * NGX_AGAIN when Redis is to be asked.
  */
 
 ngx_int_t ngx_http_api_key_lookup_cached(ngx_http_api_key_store_t *store,
-    const u_char *id, ngx_http_api_key_place_t *place,
+    const u_char *bits, ngx_http_api_key_place_t *place,
     api_key_record_t **record, time_t *used);
 
 
@@ -58,7 +49,7 @@ ngx_int_t ngx_http_api_key_lookup_cached(ngx_http_api_key_store_t *store,
  */
 
 ngx_int_t ngx_http_api_key_lookup_stale(ngx_http_api_key_store_t *store,
-    const u_char *id, ngx_http_api_key_place_t *place,
+    const u_char *bits, ngx_http_api_key_place_t *place,
     api_key_record_t **record);
 
 
@@ -68,9 +59,10 @@ ngx_uint_t ngx_http_api_key_lookup_away(ngx_http_api_key_store_t *store);
 
 
 /*
- * Asks Redis for id, which is copied.  live: at this moment, not together with
- * others who have asked before.  Returns NGX_OK when the handler is going to
- * be called later, exactly once, else NGX_ERROR: Redis cannot be asked.
+ * Asks Redis for id (API_KEY_ID_LEN digits), which is copied.  live: at this
+ * moment, not together with others who have asked before.  Returns NGX_OK when
+ * the handler is going to be called later, exactly once, else NGX_ERROR: Redis
+ * cannot be asked.
  */
 
 ngx_int_t ngx_http_api_key_lookup(ngx_http_api_key_store_t *store,

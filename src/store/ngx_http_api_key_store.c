@@ -292,8 +292,8 @@ ngx_http_api_key_store_record(ngx_http_api_key_store_t *store,
         return NGX_OK;
     }
 
-    if (record->digest[0] != '\0'
-        && ngx_memcmp(record->digest, id, API_KEY_ID_LEN) != 0)
+    if (record->digest.data
+        && ngx_memcmp(record->digest.data, id, API_KEY_ID_LEN) != 0)
     {
         rc = NGX_ABORT;
     }

@@ -12,8 +12,7 @@
 #include <ngx_event.h>
 
 
-#define NGX_HTTP_API_KEY_USED_BITS   13
-#define NGX_HTTP_API_KEY_USED_SLOTS  (1 << NGX_HTTP_API_KEY_USED_BITS)
+#define NGX_HTTP_API_KEY_USED_SLOTS  8192
 #define NGX_HTTP_API_KEY_USED_MAX    (NGX_HTTP_API_KEY_USED_SLOTS / 2)
 #define NGX_HTTP_API_KEY_USED_EVERY  5000         /* ms */
 
@@ -23,8 +22,8 @@
 
 
 typedef struct {
-    time_t                          at;           /* Unix seconds, 0: free */
-    u_char                          id[API_KEY_ID_LEN];
+    uint32_t                        at;           /* Unix seconds, 0: free */
+    u_char                          bits[API_KEY_BITS_LEN];
 } ngx_http_api_key_use_t;
 
 
@@ -45,9 +44,9 @@ typedef struct {
 } ngx_http_api_key_used_batch_t;
 
 
-static ngx_uint_t ngx_http_api_key_used_slot(const u_char *id);
+static ngx_uint_t ngx_http_api_key_used_slot(const u_char *bits);
 static void ngx_http_api_key_used_at(ngx_http_api_key_store_t *store,
-    const u_char *id, time_t at);
+    const u_char *bits, uint32_t at);
 static ngx_http_api_key_uses_t *ngx_http_api_key_used_create(
     ngx_http_api_key_store_t *store);
 static void ngx_http_api_key_used_timer(ngx_event_t *ev);
@@ -61,34 +60,32 @@ static void ngx_http_api_key_used_written(void *data,
 
 
 void
-ngx_http_api_key_used(ngx_http_api_key_store_t *store, const u_char *id)
+ngx_http_api_key_used(ngx_http_api_key_store_t *store, const u_char *bits)
 {
-    ngx_http_api_key_used_at(store, id, ngx_time());
+    ngx_http_api_key_used_at(store, bits, (uint32_t) ngx_time());
 
     if (store->cache) {
-        ngx_http_api_key_cache_use(store->cache, id, ngx_time());
+        ngx_http_api_key_cache_use(store->cache, bits, ngx_time());
     }
 }
 
 
-/* The slot of id, or where the search for it begins. */
+/* The slot of a key, or where the search for it begins. */
 
 static ngx_uint_t
-ngx_http_api_key_used_slot(const u_char *id)
+ngx_http_api_key_used_slot(const u_char *bits)
 {
-    uint32_t  digits;
+    uint32_t  first;
 
-    ngx_memcpy(&digits, id, sizeof(uint32_t));
+    ngx_memcpy(&first, bits, sizeof(uint32_t));
 
-    /* the product's highest bits depend on all of the digits */
-
-    return (digits * 2654435769u) >> (32 - NGX_HTTP_API_KEY_USED_BITS);
+    return first % NGX_HTTP_API_KEY_USED_SLOTS;
 }
 
 
 static void
-ngx_http_api_key_used_at(ngx_http_api_key_store_t *store, const u_char *id,
-    time_t at)
+ngx_http_api_key_used_at(ngx_http_api_key_store_t *store, const u_char *bits,
+    uint32_t at)
 {
     ngx_uint_t                i;
     ngx_http_api_key_use_t   *use;
@@ -103,14 +100,14 @@ ngx_http_api_key_used_at(ngx_http_api_key_store_t *store, const u_char *id,
         }
     }
 
-    for (i = ngx_http_api_key_used_slot(id); /* void */ ; i++) {
+    for (i = ngx_http_api_key_used_slot(bits); /* void */ ; i++) {
         use = &uses->slots[i % NGX_HTTP_API_KEY_USED_SLOTS];
 
         if (use->at == 0) {
             break;
         }
 
-        if (ngx_memcmp(use->id, id, API_KEY_ID_LEN) == 0) {
+        if (ngx_memcmp(use->bits, bits, API_KEY_BITS_LEN) == 0) {
             use->at = ngx_max(use->at, at);
             return;
         }
@@ -126,7 +123,7 @@ ngx_http_api_key_used_at(ngx_http_api_key_store_t *store, const u_char *id,
     }
 
     use->at = at;
-    ngx_memcpy(use->id, id, API_KEY_ID_LEN);
+    ngx_memcpy(use->bits, bits, API_KEY_BITS_LEN);
     uses->n++;
 
     if (!uses->timer.timer_set) {
@@ -305,7 +302,8 @@ ngx_http_api_key_used_send(ngx_http_api_key_used_batch_t *batch)
     rc = NGX_ERROR;
 
     arg = ngx_palloc(pool, (4 + 3 * batch->n) * sizeof(ngx_str_t));
-    p = ngx_pnalloc(pool, batch->n * (NGX_TIME_T_LEN + NGX_INT_T_LEN));
+    p = ngx_pnalloc(pool, batch->n * (NGX_INT32_LEN + NGX_INT_T_LEN
+                                      + API_KEY_ID_LEN));
 
     if (arg == NULL || p == NULL
         || ngx_http_api_key_store_key(batch->store, pool, "used", NULL, &key)
@@ -328,7 +326,7 @@ ngx_http_api_key_used_send(ngx_http_api_key_used_batch_t *batch)
         end = ngx_http_api_key_used_second(batch, i);
 
         arg->data = p;
-        p = ngx_sprintf(p, "%T", batch->uses[i].at);
+        p = ngx_sprintf(p, "%uD", batch->uses[i].at);
         arg->len = p - arg->data;
         arg++;
 
@@ -338,8 +336,9 @@ ngx_http_api_key_used_send(ngx_http_api_key_used_batch_t *batch)
         arg++;
 
         for ( /* void */ ; i < end; i++) {
-            arg->data = batch->uses[i].id;
-            arg->len = API_KEY_ID_LEN;
+            arg->data = p;
+            p = ngx_hex_dump(p, batch->uses[i].bits, API_KEY_BITS_LEN);
+            arg->len = p - arg->data;
             arg++;
         }
     }
@@ -372,7 +371,7 @@ ngx_http_api_key_used_written(void *data, ngx_http_api_key_reply_t **replies)
         /* once more, together with what comes */
 
         for (i = 0; i < batch->n; i++) {
-            ngx_http_api_key_used_at(batch->store, batch->uses[i].id,
+            ngx_http_api_key_used_at(batch->store, batch->uses[i].bits,
                                      batch->uses[i].at);
         }
 

@@ -46,13 +46,13 @@ static void
 complete(const api_key_record_t *record)
 {
     size_t         i;
-    api_key_str_t  digest;
+    unsigned char  hex[API_KEY_DIGEST_LEN];
 
-    digest.data = record->digest;
-    digest.len = API_KEY_DIGEST_LEN;
+    api_key_digest_hex(hex, record->hash);
 
-    check(api_key_str_is_hex(&digest, API_KEY_DIGEST_LEN));
-    check(memcmp(record->digest, ID, API_KEY_ID_LEN) == 0);
+    check(api_key_str_is_hex(&record->digest, API_KEY_DIGEST_LEN));
+    check(memcmp(record->digest.data, hex, API_KEY_DIGEST_LEN) == 0);
+    check(memcmp(hex, ID, API_KEY_ID_LEN) == 0);
     check(record->state <= API_KEY_REVOKED);
     check(api_key_name_check(&record->name) == 0);
     check(record->nmeta <= API_KEY_META_MAX);
@@ -75,7 +75,7 @@ same(const api_key_record_t *a, const api_key_record_t *b)
 {
     size_t  i;
 
-    check(memcmp(a->digest, b->digest, API_KEY_DIGEST_LEN) == 0);
+    check(memcmp(a->hash, b->hash, API_KEY_HASH_LEN) == 0);
     check(a->state == b->state && a->nmeta == b->nmeta);
     check(a->expires_at == b->expires_at);
     check(a->rate_limit == b->rate_limit && a->rate_window == b->rate_window);
@@ -98,7 +98,7 @@ judge(const api_key_record_t *record)
 
     static const unsigned char  address[4] = { 192, 0, 2, 7 };
 
-    facts.digest = record->digest;
+    facts.hash = record->hash;
     facts.scopes = &scope;
     facts.nscopes = 1;
     facts.family = AF_INET;
@@ -128,7 +128,7 @@ kept(const api_key_record_t *record)
     mem = malloc(api_key_unpack_size(packed, len));
     check(mem);
 
-    copy = api_key_unpack(mem, (const unsigned char *) ID, packed, len);
+    copy = api_key_unpack(mem, record->hash, packed, len);
     free(packed);
 
     check(copy);

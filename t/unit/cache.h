@@ -44,10 +44,9 @@ size_of(size_t cells)
 {
     size_t  head;
 
-    for (head = 0; head < sizeof(api_key_cache_t); head += 64) { /* void */ }
+    for (head = 0; head < sizeof(api_key_cache_t); head += 128) { /* void */ }
 
-    return head + cells * API_KEY_CELL
-           + cells * sizeof(api_key_bucket_t) / API_KEY_CHAIN;
+    return head + cells * (API_KEY_CELL + 2 * sizeof(api_key_bucket_t));
 }
 
 
@@ -75,36 +74,35 @@ start(size_t cells)
 
 
 /*
- * The id of number n, which its last digits say.  Those of low numbers are
- * kept, and the last one of the others.
+ * The bits of number n, which their last bytes say.  Those of low numbers are
+ * kept, and the last ones of the others.
  */
 
 static inline const unsigned char *
-id_of(unsigned n)
+bits_of(unsigned n)
 {
-    char         *id;
-    static char   ids[IDS + 1][API_KEY_ID_LEN + 1];
+    uint64_t              mixed;
+    unsigned char        *bits;
+    static unsigned char  all[IDS + 1][API_KEY_BITS_LEN];
 
-    id = ids[n < IDS ? n : IDS];
+    bits = all[n < IDS ? n : IDS];
+    mixed = random_mix(n);
 
-    if (n >= IDS || id[0] == '\0') {
-        snprintf(id, API_KEY_ID_LEN + 1, "%012llx%08x",
-                 (unsigned long long) (random_mix(n) >> 16), n);
-    }
+    memcpy(bits, &mixed, 6);
+    memcpy(bits + 6, &n, sizeof(n));
 
-    return (const unsigned char *) id;
+    return bits;
 }
 
 
 static inline unsigned
-number_of(const unsigned char *id)
+number_of(const unsigned char *bits)
 {
-    char  text[9];
+    unsigned  n;
 
-    memcpy(text, id + 12, 8);
-    text[8] = '\0';
+    memcpy(&n, bits + 6, sizeof(n));
 
-    return (unsigned) strtoul(text, NULL, 16);
+    return n;
 }
 
 
@@ -139,7 +137,7 @@ put_answer(unsigned n, const api_key_stamp_t *stamp, uint64_t salt, size_t len)
     unsigned char  *data;
 
     data = bytes_of(salt, len);
-    evicted = api_key_cache_put(cache, id_of(n), stamp, len ? data : NULL,
+    evicted = api_key_cache_put(cache, bits_of(n), stamp, len ? data : NULL,
                                 len);
     free(data);
 
@@ -154,7 +152,7 @@ keep(unsigned n, size_t len)
 {
     api_key_stamp_t  stamp;
 
-    (void) api_key_cache_stamp(cache, id_of(n), NOW, &stamp);
+    (void) api_key_cache_stamp(cache, bits_of(n), NOW, &stamp);
 
     return put_answer(n, &stamp, n, len);
 }
@@ -177,7 +175,7 @@ look(unsigned n, const api_key_trust_t *trust, uint64_t salt, size_t max)
     copy.len = 0;
     rest = bytes_of(UINT64_MAX, max);
 
-    found = api_key_cache_get(cache, id_of(n), trust, &copy);
+    found = api_key_cache_get(cache, bits_of(n), trust, &copy);
 
     want = bytes_of(salt, copy.len);
 
@@ -215,7 +213,7 @@ used(unsigned n)
     api_key_copy_t   copy = { data, sizeof(data), 0, 0 };
     api_key_trust_t  trust = { API_KEY_TRUST_ALL, NOW, VALID, VALID };
 
-    return api_key_cache_get(cache, id_of(n), &trust, &copy)
+    return api_key_cache_get(cache, bits_of(n), &trust, &copy)
            == API_KEY_CACHE_RECORD ? (int64_t) copy.used : -1;
 }
 
@@ -225,7 +223,7 @@ used(unsigned n)
 static inline int
 there(unsigned n)
 {
-    return api_key_find(cache, id_of(n)) != 0;
+    return api_key_find(cache, bits_of(n)) != 0;
 }
 
 
@@ -355,6 +353,19 @@ walk_chains(unsigned char *marks)
     uint32_t               i, n;
     const api_key_cell_t  *cell;
 
+    if (cache->nbuckets < API_KEY_BUCKETS_MIN
+        || cache->nbuckets < 2 * api_key_cache_entries(cache)
+        || cache->nbuckets > 2 * cache->ncells)
+    {
+        return "too few or too many buckets";
+    }
+
+    if ((cache->mask & (cache->mask + 1)) || cache->mask < cache->nbuckets - 1
+        || cache->mask / 2 >= cache->nbuckets - 1)
+    {
+        return "a mask of too few or too many bits";
+    }
+
     for (i = 0; i < cache->nbuckets; i++) {
         for (n = cache->buckets[i].first; n; n = cell->next) {
             if (n > cache->ncells || marks[n] != CELL_ENTRY) {
@@ -363,7 +374,7 @@ walk_chains(unsigned char *marks)
 
             cell = api_key_cell(cache, n);
 
-            if (api_key_bucket(cache, cell->id) != &cache->buckets[i]) {
+            if (api_key_bucket(cache, cell->bits) != &cache->buckets[i]) {
                 return "an entry in another bucket";
             }
 

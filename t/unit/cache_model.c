@@ -25,7 +25,7 @@ typedef struct {
     uint64_t         asked;
     uint64_t         used;
     uint32_t         noted;
-    uint32_t         bucket;
+    uint64_t         drops;                /* of who shared its bucket then */
 } answer_t;
 
 
@@ -40,14 +40,13 @@ static answer_t    answers[IDS];
 static question_t  questions[STAMPS];
 
 static uint64_t    tick, msec, sequence, all_drops, salt;
-static uint64_t    bucket_drops[2048];
 static uint32_t    room[2], size[2];
 
 
 static uint64_t
 model_drops(unsigned n)
 {
-    return all_drops + bucket_drops[answers[n].bucket];
+    return all_drops + answers[n].drops;
 }
 
 
@@ -192,10 +191,10 @@ differs(void)
 
         for (n = class->newest; n; n = cell->older) {
             cell = api_key_cell(cache, n);
-            number = number_of(cell->id);
+            number = number_of(cell->bits);
             answer = &answers[number];
 
-            if (memcmp(cell->id, id_of(number), API_KEY_ID_LEN) != 0
+            if (memcmp(cell->bits, bits_of(number), API_KEY_BITS_LEN) != 0
                 || !answer->there
                 || answer->len != cell->len
                 || answer->sequence != cell->sequence
@@ -231,12 +230,6 @@ model_start(size_t cells, uint64_t seed)
     start_in(size_of(cells), random_next());
 
     memset(answers, 0, sizeof(answers));
-    memset(bucket_drops, 0, sizeof(bucket_drops));
-
-    for (n = 0; n < IDS; n++) {
-        answers[n].bucket = (uint32_t) (api_key_bucket(cache, id_of(n))
-                                        - cache->buckets);
-    }
 
     msec = NOW;
     tick = 0;
@@ -250,7 +243,7 @@ model_start(size_t cells, uint64_t seed)
     for (n = 0; n < STAMPS; n++) {
         questions[n].n = n;
         questions[n].drops = 0;
-        (void) api_key_cache_stamp(cache, id_of(n), msec, &questions[n].stamp);
+        (void) api_key_cache_stamp(cache, bits_of(n), msec, &questions[n].stamp);
     }
 }
 
@@ -302,7 +295,7 @@ step_ask(void)
     question->n = any_id();
     question->drops = model_drops(question->n);
 
-    known = api_key_cache_stamp(cache, id_of(question->n), msec,
+    known = api_key_cache_stamp(cache, bits_of(question->n), msec,
                                 &question->stamp);
 
     if (known != (answers[question->n].there && answers[question->n].len)) {
@@ -324,7 +317,7 @@ step_put(void)
 
     question = &questions[random_below(STAMPS)];
 
-    holds = api_key_cache_holds(cache, id_of(question->n), &question->stamp);
+    holds = api_key_cache_holds(cache, bits_of(question->n), &question->stamp);
 
     if (holds != (question->drops == model_drops(question->n))) {
         return "a stamp that holds or does not";
@@ -400,7 +393,7 @@ step_get(void)
 static const char *
 step(void)
 {
-    unsigned     n;
+    unsigned     n, m;
     size_t       what;
     const char  *wrong;
 
@@ -422,12 +415,16 @@ step(void)
     } else if (what < 950) {
         n = any_id();
         answers[n].noted = (uint32_t) random_next();
-        api_key_cache_use(cache, id_of(n), answers[n].noted);
+        api_key_cache_use(cache, bits_of(n), answers[n].noted);
 
     } else if (what < 990) {
         n = any_id();
-        api_key_cache_drop(cache, id_of(n));
-        bucket_drops[answers[n].bucket]++;
+        api_key_cache_drop(cache, bits_of(n));
+
+        for (m = 0; m < IDS; m++) {
+            answers[m].drops += api_key_bucket(cache, bits_of(m))
+                                == api_key_bucket(cache, bits_of(n));
+        }
 
         if (answers[n].there) {
             model_drop(n);

@@ -2,14 +2,17 @@
  * Copyright (C) the ngx_http_api_key_module authors
  *
  * Guards digests: SHA-256 and HMAC-SHA-256 against vectors of sha256sum,
- * "openssl dgst -hmac" and Python's hmac, comparison, and that a failure of
- * malloc() or of OpenSSL's random numbers is told.
+ * "openssl dgst -hmac" and Python's hmac, and of texts of any length against
+ * OpenSSL; digits, comparison, and that a failure of malloc() or of OpenSSL's
+ * random numbers is told.
  */
 
 #include <stdlib.h>
 
 #define OPENSSL_SUPPRESS_DEPRECATED
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 
 #include "tap.h"
@@ -121,7 +124,7 @@ test_vectors(void)
 {
     int                   i;
     size_t                n;
-    unsigned char         hex[API_KEY_DIGEST_LEN];
+    unsigned char         hash[API_KEY_HASH_LEN], hex[API_KEY_DIGEST_LEN];
     api_key_str_t         text;
     api_key_digest_t     *digest;
     const digest_case_t  *c;
@@ -135,7 +138,8 @@ test_vectors(void)
 
         for (i = 0; i < 2; i++) {
             memset(hex, 'x', sizeof(hex));
-            api_key_digest(digest, &text, hex);
+            api_key_digest(digest, &text, hash);
+            api_key_digest_hex(hex, hash);
             is_bytes(hex, sizeof(hex), c->digest, c->name);
         }
 
@@ -146,6 +150,82 @@ test_vectors(void)
 
         api_key_digest_free(digest);
     }
+}
+
+
+/* Where a text ends in its last block decides about one block more. */
+
+static void
+test_lengths(void)
+{
+    int                wrong, peppered;
+    size_t             i, len;
+    unsigned           n;
+    unsigned char      text[300], hash[API_KEY_HASH_LEN];
+    unsigned char      want[API_KEY_HASH_LEN];
+    const char         pepper[] = "a pepper that is no shorter than 32 bytes";
+    api_key_str_t      str, key;
+    api_key_digest_t  *digest;
+
+    for (i = 0; i < sizeof(text); i++) {
+        text[i] = (unsigned char) (i * 7 + 1);
+    }
+
+    key.data = (const unsigned char *) pepper;
+    key.len = strlen(pepper);
+
+    for (peppered = 0; peppered < 2; peppered++) {
+        digest = api_key_digest_create(peppered ? &key : NULL);
+
+        for (len = 0, wrong = 0; len <= sizeof(text); len++) {
+            str.data = text;
+            str.len = len;
+            api_key_digest(digest, &str, hash);
+
+            if (peppered) {
+                (void) HMAC(EVP_sha256(), key.data, (int) key.len, text, len,
+                            want, &n);
+            } else {
+                (void) EVP_Digest(text, len, want, &n, EVP_sha256(), NULL);
+            }
+
+            wrong += n != sizeof(hash) || memcmp(hash, want, n) != 0;
+        }
+
+        is_int(wrong, 0, peppered ? "HMAC of any length" : "of any length");
+        api_key_digest_free(digest);
+    }
+}
+
+
+static void
+test_digits(void)
+{
+    int            i, wrong;
+    size_t         n;
+    char           text[API_KEY_DIGEST_LEN + 1];
+    unsigned char  hash[API_KEY_HASH_LEN], hex[API_KEY_DIGEST_LEN];
+    unsigned char  back[API_KEY_HASH_LEN];
+
+    for (i = 0, wrong = 0; i < 256; i++) {
+
+        for (n = 0; n < sizeof(hash); n++) {
+            hash[n] = (unsigned char) (i + 31 * (int) n);
+            snprintf(text + 2 * n, 3, "%02x", hash[n]);
+        }
+
+        api_key_digest_hex(hex, hash);
+        wrong += memcmp(hex, text, sizeof(hex)) != 0;
+
+        api_key_digest_bytes(back, hex, sizeof(back));
+        wrong += memcmp(back, hash, sizeof(back)) != 0;
+
+        memset(back, 'x', sizeof(back));
+        api_key_digest_bytes(back, hex, 3);
+        wrong += memcmp(back, hash, 3) != 0 || back[3] != 'x';
+    }
+
+    is_int(wrong, 0, "bytes to digits and back");
 }
 
 
@@ -207,6 +287,8 @@ int
 main(void)
 {
     test_vectors();
+    test_lengths();
+    test_digits();
 
     test_failures(&cases[0]);
     test_failures(&cases[4]);

@@ -16,6 +16,12 @@
 #define ID     "fedcba98765432100123"
 #define REST   "456789abcdef0123456789abcdef0123456789abcdef"
 
+/* the same as bytes */
+
+#define BITS   "\xfe\xdc\xba\x98\x76\x54\x32\x10\x01\x23"
+#define TAIL   "\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89"                \
+               "\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef"
+
 #define ROOM   100000                           /* for a record's texts */
 
 #define HEAD   sizeof(api_key_packed_t)
@@ -66,7 +72,7 @@ static void
 start(void)
 {
     memset(&record, 0, sizeof(record));
-    memcpy(record.digest, ID REST, API_KEY_DIGEST_LEN);
+    memcpy(record.hash, BITS TAIL, API_KEY_HASH_LEN);
     used = 0;
 }
 
@@ -160,7 +166,7 @@ same(const api_key_record_t *a, const api_key_record_t *b)
         }
     }
 
-    return memcmp(a->digest, b->digest, API_KEY_DIGEST_LEN) == 0
+    return memcmp(a->hash, b->hash, API_KEY_HASH_LEN) == 0
            && a->state == b->state
            && a->expires_at == b->expires_at
            && a->rate_limit == b->rate_limit
@@ -222,7 +228,7 @@ way_back(void)
 
     mem = memory(need);
     soil(0x33);
-    back = api_key_unpack(mem, record.digest, packed, size);
+    back = api_key_unpack(mem, record.hash, packed, size);
 
     free(packed);
     packed = NULL;
@@ -304,17 +310,17 @@ test_id(void)
     soil(0x11);
     (void) pack();
 
-    for (i = 0; i + API_KEY_ID_LEN <= size
-                && memcmp(packed + i, ID, API_KEY_ID_LEN) != 0; i++)
+    for (i = 0; i + API_KEY_BITS_LEN <= size
+                && memcmp(packed + i, BITS, API_KEY_BITS_LEN) != 0; i++)
     { /* void */ }
 
-    ok(i + API_KEY_ID_LEN > size, "no id");
+    ok(i + API_KEY_BITS_LEN > size, "no bits");
 
     mem = memory(api_key_unpack_size(packed, size));
-    back = api_key_unpack(mem, (const unsigned char *) "ffffffffffffffffffff",
-                          packed, size);
-    ok(memcmp(back->digest, "ffffffffffffffffffff" REST, API_KEY_DIGEST_LEN)
-       == 0, "the digest begins with the id it is asked for");
+    back = api_key_unpack(mem, (const unsigned char *) "ffffffffff", packed,
+                          size);
+    ok(memcmp(back->hash, "ffffffffff" TAIL, API_KEY_HASH_LEN) == 0,
+       "the hash begins with the bits it is asked for");
     free(mem);
 
     first = packed;
@@ -485,8 +491,8 @@ any_record(void)
 
     start();
 
-    for (i = 0; i < API_KEY_DIGEST_LEN; i++) {
-        record.digest[i] = (unsigned char) random_next();
+    for (i = 0; i < API_KEY_HASH_LEN; i++) {
+        record.hash[i] = (unsigned char) random_next();
     }
 
     record.state = (api_key_state_e) random_below(3);
@@ -547,7 +553,7 @@ try_bytes(const unsigned char *data, size_t len)
     }
 
     mem = memory(need);
-    back = api_key_unpack(mem, (const unsigned char *) ID, copy, len);
+    back = api_key_unpack(mem, (const unsigned char *) BITS, copy, len);
     free(copy);
 
     /* the sanitizer looks on */

@@ -48,13 +48,14 @@ start(size_t rows)
 
 
 static const unsigned char *
-id_of(unsigned n)
+bits_of(unsigned n)
 {
-    static char  id[API_KEY_ID_LEN + 1];
+    static unsigned char  bits[API_KEY_BITS_LEN];
 
-    snprintf(id, sizeof(id), "%020x", n * 2654435761u);
+    n *= 2654435761u;
+    memcpy(bits, &n, sizeof(n));
 
-    return (const unsigned char *) id;
+    return bits;
 }
 
 
@@ -64,7 +65,7 @@ take(unsigned n, uint32_t limit, uint32_t window, uint64_t now)
     int  taken;
 
     api_key_rate_enter(rate);
-    taken = api_key_rate_take(rate, id_of(n), limit, window, now, &ms);
+    taken = api_key_rate_take(rate, bits_of(n), limit, window, now, &ms);
     api_key_rate_leave(rate);
 
     return taken;
@@ -75,7 +76,7 @@ static void
 give(unsigned n, uint64_t began)
 {
     api_key_rate_enter(rate);
-    api_key_rate_give(rate, id_of(n), began);
+    api_key_rate_give(rate, bits_of(n), began);
     api_key_rate_leave(rate);
 }
 

@@ -26,7 +26,7 @@ typedef struct {
 static api_key_facts_t   facts;
 static api_key_record_t  record;
 
-static unsigned char     digest[API_KEY_DIGEST_LEN];
+static unsigned char     hash[API_KEY_HASH_LEN];
 
 
 /* A good key, and a request that it is good for. */
@@ -34,14 +34,14 @@ static unsigned char     digest[API_KEY_DIGEST_LEN];
 static void
 start(void)
 {
-    memset(digest, 'a', sizeof(digest));
+    memset(hash, 'a', sizeof(hash));
     memset(&facts, 0, sizeof(facts));
     memset(&record, 0, sizeof(record));
 
-    memset(record.digest, 'a', sizeof(record.digest));
+    memset(record.hash, 'a', sizeof(record.hash));
     record.expires_at = API_KEY_NEVER;
 
-    facts.digest = digest;
+    facts.hash = hash;
     facts.family = AF_INET;
     facts.address = (const unsigned char *) "\x0a\x01\x02\x03";
     facts.now = NOW;
@@ -57,13 +57,13 @@ test_state(void)
     is_int(api_key_judge(&record, &facts), API_KEY_OK, "a good key");
     is_int(api_key_judge(NULL, &facts), API_KEY_UNKNOWN, "no record");
 
-    for (i = 0, good = 0; i < API_KEY_DIGEST_LEN; i++) {
-        digest[i] = 'b';
+    for (i = 0, good = 0; i < API_KEY_HASH_LEN; i++) {
+        hash[i] = 'b';
         good += api_key_judge(&record, &facts) != API_KEY_UNKNOWN;
-        digest[i] = 'a';
+        hash[i] = 'a';
     }
 
-    is_int((long long) good, 0, "another digest, wherever it differs");
+    is_int((long long) good, 0, "another hash, wherever it differs");
 
     record.state = API_KEY_REVOKED;
     is_int(api_key_judge(&record, &facts), API_KEY_REVOKED_KEY, "revoked");
@@ -94,7 +94,7 @@ test_order(void)
 
     scope = str("read");
 
-    digest[63] = 'b';
+    hash[31] = 'b';
     record.state = API_KEY_REVOKED;
     record.expires_at = NOW;
     record.allow_from = str("192.0.2.0/24");
@@ -104,7 +104,7 @@ test_order(void)
     is_int(api_key_judge(&record, &facts), API_KEY_UNKNOWN,
            "nothing is told of a key that is not the one");
 
-    digest[63] = 'a';
+    hash[31] = 'a';
     is_int(api_key_judge(&record, &facts), API_KEY_REVOKED_KEY,
            "revoked before expired");
 
