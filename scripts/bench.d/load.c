@@ -102,7 +102,7 @@ struct stream_s {
     long          expect;
 
     char         *text;
-    bench_key_t       *keys;
+    bench_key_t  *keys;
     size_t        nkeys;
     size_t        next;
     double       *zipf;
@@ -496,7 +496,7 @@ static void
 send_request(conn_t *c, long long due)
 {
     char      *p;
-    bench_key_t    *key;
+    bench_key_t  *key;
     ssize_t    len;
     stream_t  *s = c->stream;
 

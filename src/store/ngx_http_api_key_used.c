@@ -12,7 +12,7 @@
 #include <ngx_event.h>
 
 
-#define NGX_HTTP_API_KEY_USED_SLOTS  8192
+#define NGX_HTTP_API_KEY_USED_SLOTS  2048
 #define NGX_HTTP_API_KEY_USED_MAX    (NGX_HTTP_API_KEY_USED_SLOTS / 2)
 #define NGX_HTTP_API_KEY_USED_EVERY  5000         /* ms */
 
