@@ -19,8 +19,8 @@ my $RATE = 'src/rules/api_key_rate.c';
 
 # what comes right after each place
 my %PLACES = (
-    put => [$CACHE, 'bucket = api_key_bucket(cache, bits);
-    cell->next = bucket->first;'],
+    put => [$CACHE, 'cell->next = *bucket;
+    *bucket = n;'],
     get => [$CACHE, 'api_key_link(cache, class, n);
     }'],
     remove => [$CACHE, 'api_key_unlink(cache, class, n);
@@ -66,7 +66,7 @@ my $t = Gate->new;
 my $redis = $t->redis;
 my $c = Gate::Cache->new($t, { shop => 'cache size=64k; timeout 5s;' }, workers => 4,
     main => 'working_directory %%TESTDIR%%;');
-my @crowd = map { ($t->key)[0] } 1 .. 400;
+my @crowd = map { ($t->key)[0] } 1 .. 600;
 my ($revoked) = $t->key(state => 'revoked');
 
 my ($first) = $t->key;

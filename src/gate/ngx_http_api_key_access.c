@@ -164,6 +164,14 @@ ngx_http_api_key_take(ngx_http_request_t *r,
 
     state->formed = NULL;
 
+    /* what the cache holds of it comes while the key is taken out */
+
+    if (alcf->store
+        && ngx_http_api_key_form(alcf->store, state) == API_KEY_OK)
+    {
+        ngx_http_api_key_inquire_soon(alcf->store, state, 0);
+    }
+
     if (alcf->observe) {
         return NGX_OK;
     }

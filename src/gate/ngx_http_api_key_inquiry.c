@@ -14,8 +14,33 @@ static ngx_int_t ngx_http_api_key_inquire_one(ngx_http_request_t *r,
     ngx_http_api_key_request_t *state);
 static ngx_int_t ngx_http_api_key_inquire_stale(ngx_http_request_t *r,
     ngx_http_api_key_request_t *state);
-static void ngx_http_api_key_inquire_digest(
+static void ngx_http_api_key_inquire_hash(
     ngx_http_api_key_request_t *state, ngx_uint_t pepper);
+
+
+void
+ngx_http_api_key_inquire_soon(ngx_http_api_key_store_t *store,
+    ngx_http_api_key_request_t *state, ngx_uint_t live)
+{
+    if (state->store == store && (state->live || !live)) {
+        return;
+    }
+
+    state->store = store;
+    state->live = live;
+    state->pepper = 0;
+    state->found = NGX_AGAIN;
+    state->from = NGX_HTTP_API_KEY_FROM_NOWHERE;
+    state->record = NULL;
+    state->used = 0;
+    state->cleared = API_KEY_UNJUDGED;
+
+    ngx_http_api_key_inquire_hash(state, 0);
+
+    if (!live) {
+        ngx_http_api_key_lookup_fetch(store, state->hash);
+    }
+}
 
 
 ngx_int_t
@@ -27,18 +52,7 @@ ngx_http_api_key_inquire(ngx_http_request_t *r,
         return NGX_AGAIN;
     }
 
-    if (state->store != store || (live && !state->live)) {
-        state->store = store;
-        state->live = live;
-        state->pepper = 0;
-        state->found = NGX_AGAIN;
-        state->from = NGX_HTTP_API_KEY_FROM_NOWHERE;
-        state->record = NULL;
-        state->used = 0;
-        state->cleared = API_KEY_UNJUDGED;
-
-        ngx_http_api_key_inquire_digest(state, 0);
-    }
+    ngx_http_api_key_inquire_soon(store, state, live);
 
     for ( ;; ) {
 
@@ -47,7 +61,7 @@ ngx_http_api_key_inquire(ngx_http_request_t *r,
         {
             state->pepper++;
             state->found = NGX_AGAIN;
-            ngx_http_api_key_inquire_digest(state, state->pepper);
+            ngx_http_api_key_inquire_hash(state, state->pepper);
         }
 
         if (state->found != NGX_AGAIN) {
@@ -135,7 +149,7 @@ ngx_http_api_key_inquire_stale(ngx_http_request_t *r,
 
     for (i = 0; i < state->store->npeppers; i++) {
 
-        ngx_http_api_key_inquire_digest(state, i);
+        ngx_http_api_key_inquire_hash(state, i);
 
         if (ngx_http_api_key_lookup_stale(state->store, state->hash,
                                           &place, &state->record)
@@ -155,14 +169,14 @@ ngx_http_api_key_inquire_stale(ngx_http_request_t *r,
 
     /* back to what Redis is going to be asked */
 
-    ngx_http_api_key_inquire_digest(state, state->pepper);
+    ngx_http_api_key_inquire_hash(state, state->pepper);
 
     return NGX_DECLINED;
 }
 
 
 static void
-ngx_http_api_key_inquire_digest(ngx_http_api_key_request_t *state,
+ngx_http_api_key_inquire_hash(ngx_http_api_key_request_t *state,
     ngx_uint_t pepper)
 {
     api_key_str_t  key;

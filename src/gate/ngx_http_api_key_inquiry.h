@@ -12,8 +12,18 @@
 
 
 /*
+ * Begins what follows, as far as nothing is to be waited for: forgets what
+ * another store has said, makes state->hash and fetches memory ahead, which
+ * comes while the caller does something else.
+ */
+
+void ngx_http_api_key_inquire_soon(ngx_http_api_key_store_t *store,
+    ngx_http_api_key_request_t *state, ngx_uint_t live);
+
+
+/*
  * Finds the record of state->key, under one pepper after the other, and writes
- * state->digest, ->record and ->from.  What was found out in an earlier
+ * state->hash, ->record and ->from.  What was found out in an earlier
  * location still holds, but live asks what Redis says at this moment.
  *
  * Returns NGX_OK; NGX_DECLINED when the store knows no such key; NGX_AGAIN when

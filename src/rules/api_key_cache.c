@@ -52,12 +52,6 @@ typedef struct {
 } api_key_more_t;
 
 
-typedef struct {
-    uint32_t        first;
-    uint32_t        generation;               /* raised by each change */
-} api_key_bucket_t;
-
-
 /* the cells of one kind of answer */
 
 typedef struct {
@@ -82,7 +76,8 @@ struct api_key_cache_s {
     uint32_t            ncells;
     api_key_class_t     records;
     api_key_class_t     unknown;
-    api_key_bucket_t   *buckets;
+    uint32_t           *buckets;              /* the first cell of each */
+    uint32_t           *generations;          /* likewise, raised by changes */
     unsigned char      *cells;
 };
 
@@ -93,11 +88,12 @@ static void api_key_class_init(api_key_class_t *class, uint32_t begin,
 static api_key_cell_t *api_key_cell(const api_key_cache_t *cache, uint32_t n);
 static api_key_more_t *api_key_more(const api_key_cache_t *cache, uint32_t n);
 static api_key_class_t *api_key_class(api_key_cache_t *cache, size_t len);
-static api_key_bucket_t *api_key_bucket(const api_key_cache_t *cache,
+static uint32_t api_key_bucket(const api_key_cache_t *cache,
     const unsigned char *bits);
 static void api_key_split(api_key_cache_t *cache);
 static uint32_t api_key_find(const api_key_cache_t *cache,
     const unsigned char *bits);
+static void api_key_prefetch(const api_key_cell_t *cell);
 static void api_key_link(api_key_cache_t *cache, api_key_class_t *class,
     uint32_t n);
 static void api_key_unlink(api_key_cache_t *cache, api_key_class_t *class,
@@ -127,7 +123,7 @@ api_key_cache_init(void *mem, size_t size, uint64_t seed)
     }
 
     n = (size - head) / (API_KEY_CELL
-                         + sizeof(api_key_bucket_t) * API_KEY_BUCKETS_SHARE);
+                         + API_KEY_BUCKETS_SHARE * 2 * sizeof(uint32_t));
 
     if (n < API_KEY_CELLS_MIN) {
         return NULL;
@@ -143,7 +139,8 @@ api_key_cache_init(void *mem, size_t size, uint64_t seed)
     cache->seed = seed;
     cache->ncells = n;
     cache->cells = (unsigned char *) mem + head;
-    cache->buckets = (api_key_bucket_t *) (cache->cells + n * API_KEY_CELL);
+    cache->buckets = (uint32_t *) (cache->cells + n * API_KEY_CELL);
+    cache->generations = cache->buckets + n * API_KEY_BUCKETS_SHARE;
 
     api_key_cache_empty(cache);
 
@@ -161,7 +158,8 @@ api_key_cache_empty(api_key_cache_t *cache)
     cache->nbuckets = API_KEY_BUCKETS_MIN;
     cache->mask = API_KEY_BUCKETS_MIN - 1;
 
-    memset(cache->buckets, 0, cache->nbuckets * sizeof(api_key_bucket_t));
+    memset(cache->buckets, 0, cache->nbuckets * sizeof(uint32_t));
+    memset(cache->generations, 0, cache->nbuckets * sizeof(uint32_t));
 
     unknown = cache->ncells / API_KEY_UNKNOWN_SHARE;
 
@@ -196,6 +194,19 @@ void
 api_key_cache_leave(api_key_cache_t *cache)
 {
     api_key_table_leave(&cache->busy);
+}
+
+
+void
+api_key_cache_fetch(const api_key_cache_t *cache, const unsigned char *bits)
+{
+    uint32_t  n;
+
+    n = cache->buckets[api_key_bucket(cache, bits)];
+
+    if (n) {
+        api_key_prefetch(api_key_cell(cache, n));
+    }
 }
 
 
@@ -275,7 +286,7 @@ api_key_cache_stamp(const api_key_cache_t *cache, const unsigned char *bits,
     stamp->sequence = cache->sequence;
     stamp->asked = now;
     stamp->epoch = cache->epoch;
-    stamp->generation = api_key_bucket(cache, bits)->generation;
+    stamp->generation = cache->generations[api_key_bucket(cache, bits)];
 
     n = api_key_find(cache, bits);
 
@@ -290,7 +301,8 @@ api_key_cache_holds(const api_key_cache_t *cache, const unsigned char *bits,
 
 
     return stamp->epoch == cache->epoch
-           && stamp->generation == api_key_bucket(cache, bits)->generation;
+           && stamp->generation
+              == cache->generations[api_key_bucket(cache, bits)];
 }
 
 
@@ -298,11 +310,10 @@ unsigned
 api_key_cache_put(api_key_cache_t *cache, const unsigned char *bits,
     const api_key_stamp_t *stamp, const unsigned char *record, size_t len)
 {
-    uint32_t           n, cells;
-    unsigned           evicted;
-    api_key_cell_t    *cell;
-    api_key_class_t   *class;
-    api_key_bucket_t  *bucket;
+    uint32_t          n, cells, *bucket;
+    unsigned          evicted;
+    api_key_cell_t   *cell;
+    api_key_class_t  *class;
 
     n = api_key_find(cache, bits);
 
@@ -345,9 +356,9 @@ api_key_cache_put(api_key_cache_t *cache, const unsigned char *bits,
 
     api_key_write(cache, n, record, len);
 
-    bucket = api_key_bucket(cache, bits);
-    cell->next = bucket->first;
-    bucket->first = n;
+    bucket = &cache->buckets[api_key_bucket(cache, bits)];
+    cell->next = *bucket;
+    *bucket = n;
 
     api_key_link(cache, class, n);
     class->entries++;
@@ -367,7 +378,7 @@ api_key_cache_drop(api_key_cache_t *cache, const unsigned char *bits)
 {
     uint32_t       n;
 
-    api_key_bucket(cache, bits)->generation++;
+    cache->generations[api_key_bucket(cache, bits)]++;
 
     n = api_key_find(cache, bits);
 
@@ -420,7 +431,7 @@ api_key_class(api_key_cache_t *cache, size_t len)
 }
 
 
-static api_key_bucket_t *
+static uint32_t
 api_key_bucket(const api_key_cache_t *cache, const unsigned char *bits)
 {
     uint32_t  n;
@@ -431,7 +442,7 @@ api_key_bucket(const api_key_cache_t *cache, const unsigned char *bits)
         n &= cache->mask >> 1;
     }
 
-    return &cache->buckets[n];
+    return n;
 }
 
 
@@ -444,20 +455,17 @@ api_key_bucket(const api_key_cache_t *cache, const unsigned char *bits)
 static void
 api_key_split(api_key_cache_t *cache)
 {
-    uint32_t           n, *link;
-    api_key_cell_t    *cell;
-    api_key_bucket_t  *from, *to;
+    uint32_t         n, from, to, *link;
+    api_key_cell_t  *cell;
 
-    n = cache->nbuckets++;
-    cache->mask |= n;
+    to = cache->nbuckets++;
+    cache->mask |= to;
+    from = to & (cache->mask >> 1);
 
-    from = &cache->buckets[n & (cache->mask >> 1)];
-    to = &cache->buckets[n];
+    cache->buckets[to] = 0;
+    cache->generations[to] = cache->generations[from];
 
-    to->first = 0;
-    to->generation = from->generation;
-
-    link = &from->first;
+    link = &cache->buckets[from];
 
     while (*link) {
         n = *link;
@@ -469,8 +477,8 @@ api_key_split(api_key_cache_t *cache)
         }
 
         *link = cell->next;
-        cell->next = to->first;
-        to->first = n;
+        cell->next = cache->buckets[to];
+        cache->buckets[to] = n;
     }
 }
 
@@ -481,12 +489,12 @@ api_key_find(const api_key_cache_t *cache, const unsigned char *bits)
     uint32_t         n;
     api_key_cell_t  *cell;
 
-    for (n = api_key_bucket(cache, bits)->first; n; n = cell->next) {
+    for (n = cache->buckets[api_key_bucket(cache, bits)]; n; n = cell->next) {
         cell = api_key_cell(cache, n);
 
         /* the head is waited for; what is behind it can come meanwhile */
 
-        __builtin_prefetch((unsigned char *) cell + API_KEY_LINE);
+        api_key_prefetch(cell);
 
         if (memcmp(cell->bits, bits, API_KEY_BITS_LEN) == 0) {
             break;
@@ -494,6 +502,14 @@ api_key_find(const api_key_cache_t *cache, const unsigned char *bits)
     }
 
     return n;
+}
+
+
+static void
+api_key_prefetch(const api_key_cell_t *cell)
+{
+    __builtin_prefetch(cell);
+    __builtin_prefetch((const unsigned char *) cell + API_KEY_LINE);
 }
 
 
@@ -552,7 +568,7 @@ api_key_remove(api_key_cache_t *cache, uint32_t n)
     cell = api_key_cell(cache, n);
     class = api_key_class(cache, cell->len);
 
-    link = &api_key_bucket(cache, cell->bits)->first;
+    link = &cache->buckets[api_key_bucket(cache, cell->bits)];
 
     while (*link != n) {
         link = &api_key_cell(cache, *link)->next;

@@ -84,6 +84,15 @@ void api_key_cache_leave(api_key_cache_t *cache);
 
 
 /*
+ * A key is going to be asked for: fetches the memory where it will be found,
+ * most likely, and does not wait for it.
+ */
+
+void api_key_cache_fetch(const api_key_cache_t *cache,
+    const unsigned char *bits);
+
+
+/*
  * What is known of a key.  On RECORD its bytes, as api_key_cache_put() got
  * them, are copied; those of one that is too long are a MISS.
  */

@@ -65,6 +65,20 @@ ngx_http_api_key_cache_unlock(ngx_http_api_key_cache_t *cache,
 }
 
 
+void
+ngx_http_api_key_cache_fetch(ngx_http_api_key_cache_t *cache,
+    const u_char *bits)
+{
+    api_key_cache_t  *table;
+
+    table = ngx_http_api_key_cache_lock(cache);
+
+    api_key_cache_fetch(table, bits);
+
+    ngx_http_api_key_cache_unlock(cache, table);
+}
+
+
 api_key_cache_e
 ngx_http_api_key_cache_get(ngx_http_api_key_cache_t *cache, const u_char *bits,
     const api_key_trust_t *trust, api_key_copy_t *copy)

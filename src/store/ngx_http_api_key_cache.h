@@ -29,6 +29,9 @@ ngx_http_api_key_cache_t *ngx_http_api_key_cache_add(ngx_conf_t *cf,
 
 /* The following are those of api_key_cache.h, under the lock. */
 
+void ngx_http_api_key_cache_fetch(ngx_http_api_key_cache_t *cache,
+    const u_char *bits);
+
 api_key_cache_e ngx_http_api_key_cache_get(ngx_http_api_key_cache_t *cache,
     const u_char *bits, const api_key_trust_t *trust, api_key_copy_t *copy);
 

@@ -81,6 +81,16 @@ ngx_http_api_key_place_alloc(ngx_http_api_key_place_t *place, size_t size)
 }
 
 
+void
+ngx_http_api_key_lookup_fetch(ngx_http_api_key_store_t *store,
+    const u_char *bits)
+{
+    if (store->cache) {
+        ngx_http_api_key_cache_fetch(store->cache, bits);
+    }
+}
+
+
 ngx_int_t
 ngx_http_api_key_lookup_cached(ngx_http_api_key_store_t *store,
     const u_char *bits, ngx_http_api_key_place_t *place,

@@ -32,6 +32,15 @@ void *ngx_http_api_key_place_alloc(ngx_http_api_key_place_t *place,
 
 
 /*
+ * The cache is going to be asked for a key: fetches the memory that is to be
+ * waited for otherwise.
+ */
+
+void ngx_http_api_key_lookup_fetch(ngx_http_api_key_store_t *store,
+    const u_char *bits);
+
+
+/*
  * Asks the cache for a key by the first bytes of its hash (API_KEY_BITS_LEN).
  * Returns NGX_OK with a record in place and in *used the Unix seconds of the
  * last use that any worker has noted, NGX_DECLINED when there is no such key,

@@ -46,7 +46,7 @@ size_of(size_t cells)
 
     for (head = 0; head < sizeof(api_key_cache_t); head += 128) { /* void */ }
 
-    return head + cells * (API_KEY_CELL + 2 * sizeof(api_key_bucket_t));
+    return head + cells * (API_KEY_CELL + 4 * sizeof(uint32_t));
 }
 
 
@@ -367,14 +367,14 @@ walk_chains(unsigned char *marks)
     }
 
     for (i = 0; i < cache->nbuckets; i++) {
-        for (n = cache->buckets[i].first; n; n = cell->next) {
+        for (n = cache->buckets[i]; n; n = cell->next) {
             if (n > cache->ncells || marks[n] != CELL_ENTRY) {
                 return "a chain with what is no entry, or another's";
             }
 
             cell = api_key_cell(cache, n);
 
-            if (api_key_bucket(cache, cell->bits) != &cache->buckets[i]) {
+            if (api_key_bucket(cache, cell->bits) != i) {
                 return "an entry in another bucket";
             }
 

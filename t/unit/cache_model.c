@@ -384,6 +384,7 @@ step_get(void)
         trust.invalid += 10000;
     }
 
+    api_key_cache_fetch(cache, bits_of(n));
     want = model_get(n, &trust, max);
 
     return look(n, &trust, answer->salt, max) == want ? NULL : "another find";
