@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 
+#include <arpa/inet.h>
+
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include <openssl/crypto.h>
@@ -202,10 +204,9 @@ api_key_digest_rest(const SHA256_CTX *begun, size_t hashed,
 static void
 api_key_digest_word(unsigned char *p, uint32_t word)
 {
-    p[0] = (unsigned char) (word >> 24);
-    p[1] = (unsigned char) (word >> 16);
-    p[2] = (unsigned char) (word >> 8);
-    p[3] = (unsigned char) word;
+    word = htonl(word);
+
+    memcpy(p, &word, sizeof(uint32_t));
 }
 
 
