@@ -54,7 +54,7 @@ ngx_http_api_key_access_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    clear = ngx_http_api_key_is_clear(r, alcf->clear);
+    clear = alcf->clear && ngx_http_api_key_is_clear(r, alcf->clear);
     verdict = ngx_http_api_key_judge(r, alcf, state, clear);
 
     if (verdict == API_KEY_UNJUDGED) {
@@ -94,7 +94,7 @@ ngx_http_api_key_precontent_handler(ngx_http_request_t *r)
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        if (ngx_http_api_key_is_clear(r, alcf->clear)) {
+        if (alcf->clear && ngx_http_api_key_is_clear(r, alcf->clear)) {
             verdict = alcf->store
                       ? ngx_http_api_key_judge(r, alcf, state, 1)
                       : API_KEY_NOT_ARMED;

@@ -90,10 +90,6 @@ ngx_http_api_key_is_clear(ngx_http_request_t *r, ngx_array_t *rules)
     ngx_uint_t                 i, n;
     ngx_http_api_key_clear_t  *rule;
 
-    if (rules == NULL) {
-        return 0;
-    }
-
     rule = rules->elts;
 
     for (i = 0; i < rules->nelts; i++) {

@@ -26,11 +26,11 @@ ngx_int_t ngx_http_api_key_clear_handler(ngx_http_request_t *r);
 
 
 /*
- * Whether a request is a clear operation by one of the rules (NULL is none):
- * its method is listed, its path matches as the client sent it, as nginx reads
- * it or as it did at first, and one of the first two is not known to be
- * harmless, or it is a DELETE with a body.  What a regex cannot judge is one.
- * The request has its state, see ngx_http_api_key_request().
+ * Whether a request is a clear operation by one of the rules: its method is
+ * listed, its path matches as the client sent it, as nginx reads it or as it
+ * did at first, and one of the first two is not known to be harmless, or it is
+ * a DELETE with a body.  What a regex cannot judge is one.  The request has
+ * its state, see ngx_http_api_key_request().
  */
 
 ngx_uint_t ngx_http_api_key_is_clear(ngx_http_request_t *r,

@@ -14,6 +14,8 @@ static ngx_int_t ngx_http_api_key_challenge(ngx_http_request_t *r,
 static ngx_int_t ngx_http_api_key_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_api_key_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
+static ngx_int_t ngx_http_api_key_body_replace(ngx_http_request_t *r,
+    ngx_chain_t *in, ngx_http_api_key_request_t *state);
 static ngx_int_t ngx_http_api_key_retry_after(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_api_key_is_refusal(ngx_http_request_t *r,
     ngx_http_api_key_request_t *state);
@@ -179,8 +181,6 @@ ngx_http_api_key_header_filter(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_api_key_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
-    ngx_buf_t                   *b;
-    ngx_chain_t                  out, *cl;
     ngx_http_api_key_request_t  *state;
 
     state = ngx_http_get_module_ctx(r, ngx_http_api_key_module);
@@ -190,6 +190,19 @@ ngx_http_api_key_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     {
         return ngx_http_next_body_filter(r, in);
     }
+
+    return ngx_http_api_key_body_replace(r, in, state);
+}
+
+
+/* The body of a refusal, in the place of all that nginx would write. */
+
+static ngx_int_t
+ngx_http_api_key_body_replace(ngx_http_request_t *r, ngx_chain_t *in,
+    ngx_http_api_key_request_t *state)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t   out, *cl;
 
     for (cl = in; cl; cl = cl->next) {
         cl->buf->pos = cl->buf->last;
