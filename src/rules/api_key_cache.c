@@ -266,7 +266,7 @@ void
 api_key_cache_use(api_key_cache_t *cache, const unsigned char *bits,
     uint32_t at)
 {
-    uint32_t       n;
+    uint32_t  n;
 
     n = api_key_find(cache, bits);
 
@@ -280,8 +280,7 @@ int
 api_key_cache_stamp(const api_key_cache_t *cache, const unsigned char *bits,
     uint64_t now, api_key_stamp_t *stamp)
 {
-    uint32_t       n;
-
+    uint32_t  n;
 
     stamp->sequence = cache->sequence;
     stamp->asked = now;
@@ -298,8 +297,6 @@ int
 api_key_cache_holds(const api_key_cache_t *cache, const unsigned char *bits,
     const api_key_stamp_t *stamp)
 {
-
-
     return stamp->epoch == cache->epoch
            && stamp->generation
               == cache->generations[api_key_bucket(cache, bits)];
@@ -376,7 +373,7 @@ api_key_cache_put(api_key_cache_t *cache, const unsigned char *bits,
 void
 api_key_cache_drop(api_key_cache_t *cache, const unsigned char *bits)
 {
-    uint32_t       n;
+    uint32_t  n;
 
     cache->generations[api_key_bucket(cache, bits)]++;
 

@@ -85,7 +85,8 @@ void api_key_cache_leave(api_key_cache_t *cache);
 
 /*
  * A key is going to be asked for: fetches the memory where it will be found,
- * most likely, and does not wait for it.
+ * most likely, and does not wait for it.  As nothing else comes of it, this
+ * may be called without entering, also where somebody has died inside.
  */
 
 void api_key_cache_fetch(const api_key_cache_t *cache,

@@ -69,13 +69,9 @@ void
 ngx_http_api_key_cache_fetch(ngx_http_api_key_cache_t *cache,
     const u_char *bits)
 {
-    api_key_cache_t  *table;
+    api_key_cache_fetch(ngx_http_api_key_zone_lock(&cache->zone), bits);
 
-    table = ngx_http_api_key_cache_lock(cache);
-
-    api_key_cache_fetch(table, bits);
-
-    ngx_http_api_key_cache_unlock(cache, table);
+    ngx_http_api_key_zone_unlock(&cache->zone);
 }
 
 

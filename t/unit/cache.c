@@ -1033,6 +1033,10 @@ test_died(void)
             cache->buckets[i] = (uint32_t) random_next();
         }
 
+        for (n = 0; n < 100; n++) {
+            api_key_cache_fetch(cache, bits_of(n));
+        }
+
         cache->nbuckets = (uint32_t) random_next();
         cache->mask = (uint32_t) random_next();
 
