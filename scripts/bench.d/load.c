@@ -495,10 +495,10 @@ open_connections(stream_t *s)
 static void
 send_request(conn_t *c, long long due)
 {
-    char      *p;
+    char         *p;
     bench_key_t  *key;
-    ssize_t    len;
-    stream_t  *s = c->stream;
+    ssize_t       len;
+    stream_t     *s = c->stream;
 
     key = choose_key(s);
 
