@@ -83,6 +83,11 @@ $t->conf(<<'EOC' =~ s/listen_v6;/$ipv6/r);
                          header:key header:x-fourteen-len;
             proxy_pass http://%%BACKEND%%;
         }
+        location /moved/ {
+            api_key shop;
+            root %%TESTDIR%%/$api_key_id$api_key_name;
+            error_page 404 = /pepper/moved;
+        }
         location = /file { api_key shop; root %%TESTDIR%%; }
         location = /page.html { api_key shop; ssi on; root %%TESTDIR%%; }
         location = /part/id { return 200 "($api_key_id)"; }
@@ -234,6 +239,16 @@ my ($second) = $t->key(store => 'p:');
 is(status('/pepper/', h($first)), 200, 'under the first pepper');
 is(status('/pepper/', h($second)), 200, 'under the second');
 is(status('/pepper/', h($key)), 401, 'a key of another store');
+
+# what a variable was before is not what is true in the end
+
+my ($both) = $t->key(name => 'a-name-of-some-length');
+my (undef, $last) = $t->key(store => 'p:', key => $both, secret => $pepper,
+    name => 'it');
+is(status('/moved/', h($both)), 200, 'a key of two stores');
+$t->until(sub { $t->read('k.log') =~ /^ok ok $last it - - - miss$/m }, 5);
+like($t->read('k.log'), qr/^ok ok $last it - - - miss$/m,
+    'variables of the last one');
 
 # variables
 
