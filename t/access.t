@@ -242,12 +242,12 @@ is(status('/pepper/', h($key)), 401, 'a key of another store');
 
 # what a variable was before is not what is true in the end
 
-my ($both) = $t->key(name => 'a-name-of-some-length');
-my (undef, $last) = $t->key(store => 'p:', key => $both, secret => $pepper,
+my ($moved) = $t->key(name => 'a-name-of-some-length');
+my (undef, $there) = $t->key(store => 'p:', key => $moved, secret => $pepper,
     name => 'it');
-is(status('/moved/', h($both)), 200, 'a key of two stores');
-$t->until(sub { $t->read('k.log') =~ /^ok ok $last it - - - miss$/m }, 5);
-like($t->read('k.log'), qr/^ok ok $last it - - - miss$/m,
+is(status('/moved/', h($moved)), 200, 'a key of two stores');
+$t->until(sub { $t->read('k.log') =~ /^ok ok $there it - - - miss$/m }, 5);
+like($t->read('k.log'), qr/^ok ok $there it - - - miss$/m,
     'variables of the last one');
 
 # variables
