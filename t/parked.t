@@ -50,6 +50,9 @@ EOC
     $short->run(sub { $t->start });
     $t->until(sub { $t->get('/', h())->status == 200 });
 
+    # one that still begins watches things, too
+    $t->until(sub { $t->workers == 2 }) or die "no two workers\n";
+
     for my $case (['the gate', '/', 200],
         ['the admin API', "/admin/v1/keys/$id", 500])
     {
