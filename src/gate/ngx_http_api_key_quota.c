@@ -41,7 +41,7 @@ ngx_http_api_key_quota_take(ngx_http_request_t *r,
 
         quota->pass = state->pass;
         quota->verdict = ngx_http_api_key_rate_take(state->store->rate,
-                                                    quota->bits,
+                                                    quota->mark,
                                                     state->record->rate_limit,
                                                     state->record->rate_window,
                                                     &quota->ms)
@@ -65,7 +65,7 @@ ngx_http_api_key_quota_give(ngx_http_request_t *r,
     for (quota = state->quotas; quota; quota = quota->next) {
 
         if (ngx_http_api_key_quota_returns(r, state, quota)) {
-            ngx_http_api_key_rate_give(quota->store->rate, quota->bits,
+            ngx_http_api_key_rate_give(quota->store->rate, quota->mark,
                                        quota->ms);
             quota->verdict = API_KEY_UNJUDGED;
         }
@@ -94,7 +94,7 @@ ngx_http_api_key_quota_find(ngx_http_api_key_request_t *state)
     for (quota = state->quotas; quota; quota = quota->next) {
 
         if (quota->store == state->store
-            && ngx_memcmp(quota->bits, state->hash, API_KEY_BITS_LEN) == 0)
+            && ngx_memcmp(quota->mark, state->hash, API_KEY_MARK_LEN) == 0)
         {
             break;
         }
@@ -122,7 +122,7 @@ ngx_http_api_key_quota_add(ngx_http_request_t *r,
     quota->store = state->store;
     quota->verdict = API_KEY_UNJUDGED;
     quota->next = state->quotas;
-    ngx_memcpy(quota->bits, state->hash, API_KEY_BITS_LEN);
+    ngx_memcpy(quota->mark, state->hash, API_KEY_MARK_LEN);
 
     state->quotas = quota;
 

@@ -44,7 +44,7 @@ struct ngx_http_api_key_quota_s {
     uint64_t                      ms;         /* when the window began that it
                                                  is of, or how long it lasts */
     ngx_uint_t                    pass;       /* that took it */
-    u_char                        bits[API_KEY_BITS_LEN];
+    u_char                        mark[API_KEY_MARK_LEN];
 };
 
 
@@ -114,7 +114,8 @@ struct ngx_http_api_key_request_s {
     /* nothing is zeroed from here on */
 
     u_char                        hash[API_KEY_HASH_LEN];        /* of key */
-    u_char                        digest[API_KEY_DIGEST_LEN];    /* see below */
+    u_char                        digest[API_KEY_DIGEST_LEN];    /* the same;
+                                                 a 0 first: not written yet */
 
     /* for a record, when it is short enough */
 

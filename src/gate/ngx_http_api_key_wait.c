@@ -230,7 +230,7 @@ ngx_http_api_key_wait_cleared(void *data, api_key_verdict_e verdict)
 
     } else if (wait->quota.store && verdict != API_KEY_OK) {
         quota = &wait->quota;
-        ngx_http_api_key_rate_give(quota->store->rate, quota->bits,
+        ngx_http_api_key_rate_give(quota->store->rate, quota->mark,
                                    quota->ms);
     }
 

@@ -2,9 +2,9 @@
  * Copyright (C) the ngx_http_api_key_module authors
  *
  * A table of answers by key.  Cells of one size, named by their number, which
- * is never 0; a record that is longer takes several.  The cells of
- * records and those of unknown keys are apart, so that random keys cannot push
- * out good ones.
+ * is never 0; a record that is longer takes several.  The cells of records and
+ * those of unknown keys are apart, so that random keys cannot push out good
+ * ones.
  */
 
 #include <stddef.h>
@@ -38,7 +38,7 @@ typedef struct {
     uint64_t        sequence:40;              /* years, a thousand a second */
     uint64_t        len:24;                   /* bytes, 0 is an unknown key */
     uint32_t        used;                     /* Unix seconds, or 0 */
-    unsigned char   bits[API_KEY_BITS_LEN];
+    unsigned char   mark[API_KEY_MARK_LEN];
     unsigned char   data[];
 } api_key_cell_t;
 
@@ -89,10 +89,10 @@ static api_key_cell_t *api_key_cell(const api_key_cache_t *cache, uint32_t n);
 static api_key_more_t *api_key_more(const api_key_cache_t *cache, uint32_t n);
 static api_key_class_t *api_key_class(api_key_cache_t *cache, size_t len);
 static uint32_t api_key_bucket(const api_key_cache_t *cache,
-    const unsigned char *bits);
-static void api_key_split(api_key_cache_t *cache);
+    const unsigned char *mark);
+static void api_key_bucket_split(api_key_cache_t *cache);
 static uint32_t api_key_find(const api_key_cache_t *cache,
-    const unsigned char *bits);
+    const unsigned char *mark);
 static void api_key_prefetch(const api_key_cell_t *cell);
 static void api_key_link(api_key_cache_t *cache, api_key_class_t *class,
     uint32_t n);
@@ -198,11 +198,11 @@ api_key_cache_leave(api_key_cache_t *cache)
 
 
 void
-api_key_cache_fetch(const api_key_cache_t *cache, const unsigned char *bits)
+api_key_cache_fetch(const api_key_cache_t *cache, const unsigned char *mark)
 {
     uint32_t  n;
 
-    n = cache->buckets[api_key_bucket(cache, bits)];
+    n = cache->buckets[api_key_bucket(cache, mark)];
 
     if (n) {
         api_key_prefetch(api_key_cell(cache, n));
@@ -211,7 +211,7 @@ api_key_cache_fetch(const api_key_cache_t *cache, const unsigned char *bits)
 
 
 api_key_cache_e
-api_key_cache_get(api_key_cache_t *cache, const unsigned char *bits,
+api_key_cache_get(api_key_cache_t *cache, const unsigned char *mark,
     const api_key_trust_t *trust, api_key_copy_t *copy)
 {
     uint32_t          n;
@@ -219,7 +219,7 @@ api_key_cache_get(api_key_cache_t *cache, const unsigned char *bits,
     api_key_cell_t   *cell;
     api_key_class_t  *class;
 
-    n = api_key_find(cache, bits);
+    n = api_key_find(cache, mark);
 
     if (n == 0) {
         return API_KEY_CACHE_MISS;
@@ -263,12 +263,12 @@ api_key_cache_get(api_key_cache_t *cache, const unsigned char *bits,
 
 
 void
-api_key_cache_use(api_key_cache_t *cache, const unsigned char *bits,
+api_key_cache_use(api_key_cache_t *cache, const unsigned char *mark,
     uint32_t at)
 {
     uint32_t  n;
 
-    n = api_key_find(cache, bits);
+    n = api_key_find(cache, mark);
 
     if (n) {
         api_key_cell(cache, n)->used = at;
@@ -277,7 +277,7 @@ api_key_cache_use(api_key_cache_t *cache, const unsigned char *bits,
 
 
 int
-api_key_cache_stamp(const api_key_cache_t *cache, const unsigned char *bits,
+api_key_cache_stamp(const api_key_cache_t *cache, const unsigned char *mark,
     uint64_t now, api_key_stamp_t *stamp)
 {
     uint32_t  n;
@@ -285,26 +285,26 @@ api_key_cache_stamp(const api_key_cache_t *cache, const unsigned char *bits,
     stamp->sequence = cache->sequence;
     stamp->asked = now;
     stamp->epoch = cache->epoch;
-    stamp->generation = cache->generations[api_key_bucket(cache, bits)];
+    stamp->generation = cache->generations[api_key_bucket(cache, mark)];
 
-    n = api_key_find(cache, bits);
+    n = api_key_find(cache, mark);
 
     return n && api_key_cell(cache, n)->len;
 }
 
 
 int
-api_key_cache_holds(const api_key_cache_t *cache, const unsigned char *bits,
+api_key_cache_holds(const api_key_cache_t *cache, const unsigned char *mark,
     const api_key_stamp_t *stamp)
 {
     return stamp->epoch == cache->epoch
            && stamp->generation
-              == cache->generations[api_key_bucket(cache, bits)];
+              == cache->generations[api_key_bucket(cache, mark)];
 }
 
 
 unsigned
-api_key_cache_put(api_key_cache_t *cache, const unsigned char *bits,
+api_key_cache_put(api_key_cache_t *cache, const unsigned char *mark,
     const api_key_stamp_t *stamp, const unsigned char *record, size_t len)
 {
     uint32_t          n, cells, *bucket;
@@ -312,7 +312,7 @@ api_key_cache_put(api_key_cache_t *cache, const unsigned char *bits,
     api_key_cell_t   *cell;
     api_key_class_t  *class;
 
-    n = api_key_find(cache, bits);
+    n = api_key_find(cache, mark);
 
     if (n) {
         cell = api_key_cell(cache, n);
@@ -349,11 +349,11 @@ api_key_cache_put(api_key_cache_t *cache, const unsigned char *bits,
     cell->asked = stamp->asked;
     cell->len = len;
     cell->used = 0;
-    memcpy(cell->bits, bits, API_KEY_BITS_LEN);
+    memcpy(cell->mark, mark, API_KEY_MARK_LEN);
 
     api_key_write(cache, n, record, len);
 
-    bucket = &cache->buckets[api_key_bucket(cache, bits)];
+    bucket = &cache->buckets[api_key_bucket(cache, mark)];
     cell->next = *bucket;
     *bucket = n;
 
@@ -363,7 +363,7 @@ api_key_cache_put(api_key_cache_t *cache, const unsigned char *bits,
     while (cache->nbuckets / API_KEY_BUCKETS_SHARE
            < api_key_cache_entries(cache))
     {
-        api_key_split(cache);
+        api_key_bucket_split(cache);
     }
 
     return evicted;
@@ -371,13 +371,13 @@ api_key_cache_put(api_key_cache_t *cache, const unsigned char *bits,
 
 
 void
-api_key_cache_drop(api_key_cache_t *cache, const unsigned char *bits)
+api_key_cache_drop(api_key_cache_t *cache, const unsigned char *mark)
 {
     uint32_t  n;
 
-    cache->generations[api_key_bucket(cache, bits)]++;
+    cache->generations[api_key_bucket(cache, mark)]++;
 
-    n = api_key_find(cache, bits);
+    n = api_key_find(cache, mark);
 
     if (n) {
         api_key_remove(cache, n);
@@ -429,11 +429,11 @@ api_key_class(api_key_cache_t *cache, size_t len)
 
 
 static uint32_t
-api_key_bucket(const api_key_cache_t *cache, const unsigned char *bits)
+api_key_bucket(const api_key_cache_t *cache, const unsigned char *mark)
 {
     uint32_t  n;
 
-    n = api_key_table_hash(bits, cache->seed) & cache->mask;
+    n = api_key_table_hash(mark, cache->seed) & cache->mask;
 
     if (n >= cache->nbuckets) {
         n &= cache->mask >> 1;
@@ -450,7 +450,7 @@ api_key_bucket(const api_key_cache_t *cache, const unsigned char *bits)
  */
 
 static void
-api_key_split(api_key_cache_t *cache)
+api_key_bucket_split(api_key_cache_t *cache)
 {
     uint32_t         n, from, to, *link;
     api_key_cell_t  *cell;
@@ -468,7 +468,7 @@ api_key_split(api_key_cache_t *cache)
         n = *link;
         cell = api_key_cell(cache, n);
 
-        if (api_key_bucket(cache, cell->bits) == from) {
+        if (api_key_bucket(cache, cell->mark) == from) {
             link = &cell->next;
             continue;
         }
@@ -481,19 +481,19 @@ api_key_split(api_key_cache_t *cache)
 
 
 static uint32_t
-api_key_find(const api_key_cache_t *cache, const unsigned char *bits)
+api_key_find(const api_key_cache_t *cache, const unsigned char *mark)
 {
     uint32_t         n;
     api_key_cell_t  *cell;
 
-    for (n = cache->buckets[api_key_bucket(cache, bits)]; n; n = cell->next) {
+    for (n = cache->buckets[api_key_bucket(cache, mark)]; n; n = cell->next) {
         cell = api_key_cell(cache, n);
 
         /* the head is waited for; what is behind it can come meanwhile */
 
         api_key_prefetch(cell);
 
-        if (memcmp(cell->bits, bits, API_KEY_BITS_LEN) == 0) {
+        if (memcmp(cell->mark, mark, API_KEY_MARK_LEN) == 0) {
             break;
         }
     }
@@ -565,7 +565,7 @@ api_key_remove(api_key_cache_t *cache, uint32_t n)
     cell = api_key_cell(cache, n);
     class = api_key_class(cache, cell->len);
 
-    link = &cache->buckets[api_key_bucket(cache, cell->bits)];
+    link = &cache->buckets[api_key_bucket(cache, cell->mark)];
 
     while (*link != n) {
         link = &api_key_cell(cache, *link)->next;

@@ -3,8 +3,8 @@
  *
  * A table of answers by key, in one block of memory that several processes
  * share: which of them may be trusted, by whom, and for how long.  A key is
- * named by bits, the first bytes of its hash (API_KEY_BITS_LEN).  The caller
- * holds a lock around each call.
+ * named by its mark, the first bytes of its hash (API_KEY_MARK_LEN).  The
+ * caller holds a lock around each call.
  *
  * Who is told by Redis of all changes from some moment on, has a number: the
  * table's sequence, raised at that moment.  An answer carries the sequence
@@ -90,7 +90,7 @@ void api_key_cache_leave(api_key_cache_t *cache);
  */
 
 void api_key_cache_fetch(const api_key_cache_t *cache,
-    const unsigned char *bits);
+    const unsigned char *mark);
 
 
 /*
@@ -99,13 +99,13 @@ void api_key_cache_fetch(const api_key_cache_t *cache,
  */
 
 api_key_cache_e api_key_cache_get(api_key_cache_t *cache,
-    const unsigned char *bits, const api_key_trust_t *trust,
+    const unsigned char *mark, const api_key_trust_t *trust,
     api_key_copy_t *copy);
 
 
 /* Notes that it was used at this time (Unix seconds), if there is a record. */
 
-void api_key_cache_use(api_key_cache_t *cache, const unsigned char *bits,
+void api_key_cache_use(api_key_cache_t *cache, const unsigned char *mark,
     uint32_t at);
 
 
@@ -114,13 +114,13 @@ void api_key_cache_use(api_key_cache_t *cache, const unsigned char *bits,
  * is a record, whether it is to be trusted or not, else 0.
  */
 
-int api_key_cache_stamp(const api_key_cache_t *cache, const unsigned char *bits,
+int api_key_cache_stamp(const api_key_cache_t *cache, const unsigned char *mark,
     uint64_t now, api_key_stamp_t *stamp);
 
 
 /* Whether nothing has been heard of it since the stamp was taken: 1 or 0. */
 
-int api_key_cache_holds(const api_key_cache_t *cache, const unsigned char *bits,
+int api_key_cache_holds(const api_key_cache_t *cache, const unsigned char *mark,
     const api_key_stamp_t *stamp);
 
 
@@ -133,13 +133,13 @@ int api_key_cache_holds(const api_key_cache_t *cache, const unsigned char *bits,
  * Returns how many records had to go.
  */
 
-unsigned api_key_cache_put(api_key_cache_t *cache, const unsigned char *bits,
+unsigned api_key_cache_put(api_key_cache_t *cache, const unsigned char *mark,
     const api_key_stamp_t *stamp, const unsigned char *record, size_t len);
 
 
 /* Something has happened to a key, or to all: no stamp holds any more. */
 
-void api_key_cache_drop(api_key_cache_t *cache, const unsigned char *bits);
+void api_key_cache_drop(api_key_cache_t *cache, const unsigned char *mark);
 void api_key_cache_drop_all(api_key_cache_t *cache);
 
 

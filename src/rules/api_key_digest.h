@@ -12,7 +12,7 @@
 
 
 #define API_KEY_HASH_LEN     32       /* bytes */
-#define API_KEY_BITS_LEN     10       /* the first bytes of a hash */
+#define API_KEY_MARK_LEN     10       /* bytes, the first ones of a hash */
 #define API_KEY_DIGEST_LEN   64       /* a hash as lower-case hex digits */
 #define API_KEY_ID_LEN       20       /* the first digits of a digest */
 #define API_KEY_PEPPER_ID    8        /* hex digits, or "none" */

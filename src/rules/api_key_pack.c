@@ -11,7 +11,7 @@
 #include "api_key_pack.h"
 
 
-#define API_KEY_TAIL   (API_KEY_HASH_LEN - API_KEY_BITS_LEN)
+#define API_KEY_TAIL   (API_KEY_HASH_LEN - API_KEY_MARK_LEN)
 #define API_KEY_TEXTS  3                      /* name, scopes, allow_from */
 
 
@@ -60,7 +60,7 @@ api_key_pack(unsigned char *buf, const api_key_record_t *record)
     head.state = record->state;
     head.nmeta = record->nmeta;
 
-    memcpy(head.hash, record->hash + API_KEY_BITS_LEN, API_KEY_TAIL);
+    memcpy(head.hash, record->hash + API_KEY_MARK_LEN, API_KEY_TAIL);
 
     size = sizeof(api_key_packed_t);
 
@@ -154,7 +154,7 @@ api_key_packed_meta(const unsigned char *packed, size_t len, size_t at,
 
 
 api_key_record_t *
-api_key_unpack(void *mem, const unsigned char *bits,
+api_key_unpack(void *mem, const unsigned char *mark,
     const unsigned char *packed, size_t len)
 {
     size_t                  i;
@@ -168,8 +168,8 @@ api_key_unpack(void *mem, const unsigned char *bits,
 
     record = mem;
 
-    memcpy(record->hash, bits, API_KEY_BITS_LEN);
-    memcpy(record->hash + API_KEY_BITS_LEN, head.hash, API_KEY_TAIL);
+    memcpy(record->hash, mark, API_KEY_MARK_LEN);
+    memcpy(record->hash + API_KEY_MARK_LEN, head.hash, API_KEY_TAIL);
 
     record->state = head.state;
     record->expires_at = head.expires_at;

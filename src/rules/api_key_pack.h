@@ -19,8 +19,8 @@
 
 /*
  * Writes record to buf, which holds API_KEY_PACKED_MAX bytes.  Returns how
- * many it took, or 0 when it would be more.  The hash's first bytes,
- * API_KEY_BITS_LEN, are left out.
+ * many it took, or 0 when it would be more.  Of its hash the
+ * mark is left out.
  */
 
 size_t api_key_pack(unsigned char *buf, const api_key_record_t *record);
@@ -35,12 +35,12 @@ size_t api_key_unpack_size(const unsigned char *packed, size_t len);
 
 
 /*
- * Reads the record of the key with these bits into mem, which is that large
+ * Reads the record of the key with this mark into mem, which is that large
  * and aligned for a pointer; packed may go afterwards.  Such a record must be
  * copied by api_key_record_copy(), never by assignment.
  */
 
-api_key_record_t *api_key_unpack(void *mem, const unsigned char *bits,
+api_key_record_t *api_key_unpack(void *mem, const unsigned char *mark,
     const unsigned char *packed, size_t len);
 
 

@@ -11,14 +11,14 @@
 #define API_KEY_RATE_ROW  32                  /* entries */
 
 
-/* all zero when it was never used: a key with such bits has used nothing */
+/* all zero when it was never used: a key with that mark has used nothing */
 
 typedef struct {
     uint64_t            began;                /* ms, when count is not 0 */
     uint64_t            ends;                 /* ms */
     uint64_t            asked;                /* ms, the last time */
     uint32_t            count;
-    unsigned char       bits[API_KEY_BITS_LEN];
+    unsigned char       mark[API_KEY_MARK_LEN];
 } api_key_rate_entry_t;
 
 
@@ -37,11 +37,11 @@ struct api_key_rate_s {
 
 static void api_key_rate_empty(api_key_rate_t *rate);
 static api_key_rate_row_t *api_key_rate_row(const api_key_rate_t *rate,
-    const unsigned char *bits);
+    const unsigned char *mark);
 static api_key_rate_entry_t *api_key_rate_find(const api_key_rate_t *rate,
-    const unsigned char *bits);
+    const unsigned char *mark);
 static api_key_rate_entry_t *api_key_rate_room(const api_key_rate_t *rate,
-    const unsigned char *bits, uint64_t now);
+    const unsigned char *mark, uint64_t now);
 
 
 api_key_rate_t *
@@ -95,19 +95,19 @@ api_key_rate_leave(api_key_rate_t *rate)
 
 
 int
-api_key_rate_take(api_key_rate_t *rate, const unsigned char *bits,
+api_key_rate_take(api_key_rate_t *rate, const unsigned char *mark,
     uint32_t limit, uint32_t window, uint64_t now, uint64_t *ms)
 {
     uint64_t               length;
     api_key_rate_entry_t  *entry;
 
     length = (uint64_t) window * 1000;
-    entry = api_key_rate_find(rate, bits);
+    entry = api_key_rate_find(rate, mark);
 
     if (entry == NULL) {
-        entry = api_key_rate_room(rate, bits, now);
+        entry = api_key_rate_room(rate, mark, now);
         entry->count = 0;
-        memcpy(entry->bits, bits, API_KEY_BITS_LEN);
+        memcpy(entry->mark, mark, API_KEY_MARK_LEN);
     }
 
     if (entry->count == 0 || now >= entry->began + length) {
@@ -134,12 +134,12 @@ api_key_rate_take(api_key_rate_t *rate, const unsigned char *bits,
 
 
 void
-api_key_rate_give(api_key_rate_t *rate, const unsigned char *bits,
+api_key_rate_give(api_key_rate_t *rate, const unsigned char *mark,
     uint64_t began)
 {
     api_key_rate_entry_t  *entry;
 
-    entry = api_key_rate_find(rate, bits);
+    entry = api_key_rate_find(rate, mark);
 
     /* a later window owes nothing to an earlier one */
 
@@ -156,26 +156,26 @@ api_key_rate_give(api_key_rate_t *rate, const unsigned char *bits,
 
 
 static api_key_rate_row_t *
-api_key_rate_row(const api_key_rate_t *rate, const unsigned char *bits)
+api_key_rate_row(const api_key_rate_t *rate, const unsigned char *mark)
 {
     uint64_t  hash;
 
-    hash = api_key_table_hash(bits, rate->seed);
+    hash = api_key_table_hash(mark, rate->seed);
 
     return &rate->rows[(hash * rate->nrows) >> 32];
 }
 
 
 static api_key_rate_entry_t *
-api_key_rate_find(const api_key_rate_t *rate, const unsigned char *bits)
+api_key_rate_find(const api_key_rate_t *rate, const unsigned char *mark)
 {
     size_t                 i;
     api_key_rate_row_t    *row;
 
-    row = api_key_rate_row(rate, bits);
+    row = api_key_rate_row(rate, mark);
 
     for (i = 0; i < API_KEY_RATE_ROW; i++) {
-        if (memcmp(row->entries[i].bits, bits, API_KEY_BITS_LEN) == 0) {
+        if (memcmp(row->entries[i].mark, mark, API_KEY_MARK_LEN) == 0) {
             return &row->entries[i];
         }
     }
@@ -187,14 +187,14 @@ api_key_rate_find(const api_key_rate_t *rate, const unsigned char *bits)
 /* The entry that another key's count may go into; an unused one has ended. */
 
 static api_key_rate_entry_t *
-api_key_rate_room(const api_key_rate_t *rate, const unsigned char *bits,
+api_key_rate_room(const api_key_rate_t *rate, const unsigned char *mark,
     uint64_t now)
 {
     size_t                 i;
     api_key_rate_row_t    *row;
     api_key_rate_entry_t  *entry, *oldest;
 
-    row = api_key_rate_row(rate, bits);
+    row = api_key_rate_row(rate, mark);
     oldest = &row->entries[0];
 
     for (i = 0; i < API_KEY_RATE_ROW; i++) {

@@ -46,14 +46,14 @@ void api_key_rate_leave(api_key_rate_t *rate);
 
 
 /*
- * Counts one request of a key, named by its bits, of which limit (at least 1)
+ * Counts one request of a key, named by its mark, of which limit (at least 1)
  * are good in window seconds (at least 1).  now is in ms, by a clock that all
  * processes share; one may be behind another by a little.  Returns 1, and *ms
  * is when the window began, for api_key_rate_give(); or 0 when all are used
  * up, and *ms is how long the window still lasts.
  */
 
-int api_key_rate_take(api_key_rate_t *rate, const unsigned char *bits,
+int api_key_rate_take(api_key_rate_t *rate, const unsigned char *mark,
     uint32_t limit, uint32_t window, uint64_t now, uint64_t *ms);
 
 
@@ -62,7 +62,7 @@ int api_key_rate_take(api_key_rate_t *rate, const unsigned char *bits,
  * that is still open.  Where it was the only one, no window has begun.
  */
 
-void api_key_rate_give(api_key_rate_t *rate, const unsigned char *bits,
+void api_key_rate_give(api_key_rate_t *rate, const unsigned char *mark,
     uint64_t began);
 
 

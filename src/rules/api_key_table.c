@@ -8,13 +8,13 @@
 
 
 uint32_t
-api_key_table_hash(const unsigned char *bits, uint64_t seed)
+api_key_table_hash(const unsigned char *mark, uint64_t seed)
 {
     uint16_t  last;
     uint64_t  first, hash;
 
-    memcpy(&first, bits, sizeof(uint64_t));
-    memcpy(&last, bits + 8, sizeof(uint16_t));
+    memcpy(&first, mark, sizeof(uint64_t));
+    memcpy(&last, mark + 8, sizeof(uint16_t));
 
     hash = (first ^ seed) * 0x9e3779b97f4a7c15;
     hash = (hash ^ (hash >> 32) ^ last) * (seed | 1);

@@ -12,12 +12,12 @@
 
 
 /*
- * Where a key belongs, by the first bytes of its hash (API_KEY_BITS_LEN): all
- * bits of what is returned say so.  Such bytes are spread already; the seed
- * keeps who can compute hashes from choosing a place.
+ * Where a key belongs, by its mark: each bit of what is returned says a part of
+ * it.  Marks are spread already; the seed keeps who can compute hashes from
+ * choosing a place.
  */
 
-uint32_t api_key_table_hash(const unsigned char *bits, uint64_t seed);
+uint32_t api_key_table_hash(const unsigned char *mark, uint64_t seed);
 
 
 /*

@@ -67,16 +67,16 @@ ngx_http_api_key_cache_unlock(ngx_http_api_key_cache_t *cache,
 
 void
 ngx_http_api_key_cache_fetch(ngx_http_api_key_cache_t *cache,
-    const u_char *bits)
+    const u_char *mark)
 {
-    api_key_cache_fetch(ngx_http_api_key_zone_lock(&cache->zone), bits);
+    api_key_cache_fetch(ngx_http_api_key_zone_lock(&cache->zone), mark);
 
     ngx_http_api_key_zone_unlock(&cache->zone);
 }
 
 
 api_key_cache_e
-ngx_http_api_key_cache_get(ngx_http_api_key_cache_t *cache, const u_char *bits,
+ngx_http_api_key_cache_get(ngx_http_api_key_cache_t *cache, const u_char *mark,
     const api_key_trust_t *trust, api_key_copy_t *copy)
 {
     api_key_cache_e   found;
@@ -84,7 +84,7 @@ ngx_http_api_key_cache_get(ngx_http_api_key_cache_t *cache, const u_char *bits,
 
     table = ngx_http_api_key_cache_lock(cache);
 
-    found = api_key_cache_get(table, bits, trust, copy);
+    found = api_key_cache_get(table, mark, trust, copy);
 
     ngx_http_api_key_cache_unlock(cache, table);
 
@@ -93,14 +93,14 @@ ngx_http_api_key_cache_get(ngx_http_api_key_cache_t *cache, const u_char *bits,
 
 
 void
-ngx_http_api_key_cache_use(ngx_http_api_key_cache_t *cache, const u_char *bits,
+ngx_http_api_key_cache_use(ngx_http_api_key_cache_t *cache, const u_char *mark,
     time_t at)
 {
     api_key_cache_t  *table;
 
     table = ngx_http_api_key_cache_lock(cache);
 
-    api_key_cache_use(table, bits, (uint32_t) at);
+    api_key_cache_use(table, mark, (uint32_t) at);
 
     ngx_http_api_key_cache_unlock(cache, table);
 }
@@ -108,14 +108,14 @@ ngx_http_api_key_cache_use(ngx_http_api_key_cache_t *cache, const u_char *bits,
 
 ngx_uint_t
 ngx_http_api_key_cache_stamp(ngx_http_api_key_cache_t *cache,
-    const u_char *bits, api_key_stamp_t *stamp)
+    const u_char *mark, api_key_stamp_t *stamp)
 {
     ngx_uint_t        known;
     api_key_cache_t  *table;
 
     table = ngx_http_api_key_cache_lock(cache);
 
-    known = api_key_cache_stamp(table, bits, ngx_current_msec, stamp);
+    known = api_key_cache_stamp(table, mark, ngx_current_msec, stamp);
 
     ngx_http_api_key_cache_unlock(cache, table);
 
@@ -125,14 +125,14 @@ ngx_http_api_key_cache_stamp(ngx_http_api_key_cache_t *cache,
 
 ngx_uint_t
 ngx_http_api_key_cache_holds(ngx_http_api_key_cache_t *cache,
-    const u_char *bits, const api_key_stamp_t *stamp)
+    const u_char *mark, const api_key_stamp_t *stamp)
 {
     ngx_uint_t        holds;
     api_key_cache_t  *table;
 
     table = ngx_http_api_key_cache_lock(cache);
 
-    holds = api_key_cache_holds(table, bits, stamp);
+    holds = api_key_cache_holds(table, mark, stamp);
 
     ngx_http_api_key_cache_unlock(cache, table);
 
@@ -141,7 +141,7 @@ ngx_http_api_key_cache_holds(ngx_http_api_key_cache_t *cache,
 
 
 ngx_int_t
-ngx_http_api_key_cache_put(ngx_http_api_key_cache_t *cache, const u_char *bits,
+ngx_http_api_key_cache_put(ngx_http_api_key_cache_t *cache, const u_char *mark,
     const api_key_stamp_t *stamp, const u_char *record, size_t len,
     ngx_uint_t *evicted)
 {
@@ -153,8 +153,8 @@ ngx_http_api_key_cache_put(ngx_http_api_key_cache_t *cache, const u_char *bits,
 
     table = ngx_http_api_key_cache_lock(cache);
 
-    if (api_key_cache_holds(table, bits, stamp)) {
-        *evicted = api_key_cache_put(table, bits, stamp, record, len);
+    if (api_key_cache_holds(table, mark, stamp)) {
+        *evicted = api_key_cache_put(table, mark, stamp, record, len);
         rc = NGX_OK;
     }
 
@@ -165,13 +165,13 @@ ngx_http_api_key_cache_put(ngx_http_api_key_cache_t *cache, const u_char *bits,
 
 
 void
-ngx_http_api_key_cache_drop(ngx_http_api_key_cache_t *cache, const u_char *bits)
+ngx_http_api_key_cache_drop(ngx_http_api_key_cache_t *cache, const u_char *mark)
 {
     api_key_cache_t  *table;
 
     table = ngx_http_api_key_cache_lock(cache);
 
-    api_key_cache_drop(table, bits);
+    api_key_cache_drop(table, mark);
 
     ngx_http_api_key_cache_unlock(cache, table);
 }

@@ -30,19 +30,19 @@ ngx_http_api_key_cache_t *ngx_http_api_key_cache_add(ngx_conf_t *cf,
 /* The following are those of api_key_cache.h, under the lock. */
 
 void ngx_http_api_key_cache_fetch(ngx_http_api_key_cache_t *cache,
-    const u_char *bits);
+    const u_char *mark);
 
 api_key_cache_e ngx_http_api_key_cache_get(ngx_http_api_key_cache_t *cache,
-    const u_char *bits, const api_key_trust_t *trust, api_key_copy_t *copy);
+    const u_char *mark, const api_key_trust_t *trust, api_key_copy_t *copy);
 
 void ngx_http_api_key_cache_use(ngx_http_api_key_cache_t *cache,
-    const u_char *bits, time_t at);
+    const u_char *mark, time_t at);
 
 ngx_uint_t ngx_http_api_key_cache_stamp(ngx_http_api_key_cache_t *cache,
-    const u_char *bits, api_key_stamp_t *stamp);
+    const u_char *mark, api_key_stamp_t *stamp);
 
 ngx_uint_t ngx_http_api_key_cache_holds(ngx_http_api_key_cache_t *cache,
-    const u_char *bits, const api_key_stamp_t *stamp);
+    const u_char *mark, const api_key_stamp_t *stamp);
 
 /*
  * Keeps an answer if stamp still holds.  Returns NGX_OK, or NGX_DECLINED when
@@ -50,11 +50,11 @@ ngx_uint_t ngx_http_api_key_cache_holds(ngx_http_api_key_cache_t *cache,
  */
 
 ngx_int_t ngx_http_api_key_cache_put(ngx_http_api_key_cache_t *cache,
-    const u_char *bits, const api_key_stamp_t *stamp, const u_char *record,
+    const u_char *mark, const api_key_stamp_t *stamp, const u_char *record,
     size_t len, ngx_uint_t *evicted);
 
 void ngx_http_api_key_cache_drop(ngx_http_api_key_cache_t *cache,
-    const u_char *bits);
+    const u_char *mark);
 void ngx_http_api_key_cache_drop_all(ngx_http_api_key_cache_t *cache);
 uint64_t ngx_http_api_key_cache_subscribe(ngx_http_api_key_cache_t *cache);
 ngx_uint_t ngx_http_api_key_cache_entries(ngx_http_api_key_cache_t *cache);

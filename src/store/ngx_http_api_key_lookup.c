@@ -36,7 +36,7 @@ typedef struct {
     ngx_uint_t                     tries;
     ngx_uint_t                     known;     /* seen good before */
     u_char                         id[API_KEY_ID_LEN];
-    u_char                         bits[API_KEY_BITS_LEN];
+    u_char                         mark[API_KEY_MARK_LEN];
 } ngx_http_api_key_flight_t;
 
 
@@ -47,7 +47,7 @@ struct ngx_http_api_key_flights_s {
 
 static uint64_t ngx_http_api_key_lookup_trust(
     ngx_http_api_key_store_t *store);
-static ngx_int_t ngx_http_api_key_lookup_unpack(const u_char *bits,
+static ngx_int_t ngx_http_api_key_lookup_unpack(const u_char *mark,
     const api_key_copy_t *copy, ngx_http_api_key_place_t *place,
     api_key_record_t **record);
 static ngx_queue_t *ngx_http_api_key_flights(ngx_http_api_key_store_t *store,
@@ -83,17 +83,17 @@ ngx_http_api_key_place_alloc(ngx_http_api_key_place_t *place, size_t size)
 
 void
 ngx_http_api_key_lookup_fetch(ngx_http_api_key_store_t *store,
-    const u_char *bits)
+    const u_char *mark)
 {
     if (store->cache) {
-        ngx_http_api_key_cache_fetch(store->cache, bits);
+        ngx_http_api_key_cache_fetch(store->cache, mark);
     }
 }
 
 
 ngx_int_t
 ngx_http_api_key_lookup_cached(ngx_http_api_key_store_t *store,
-    const u_char *bits, ngx_http_api_key_place_t *place,
+    const u_char *mark, ngx_http_api_key_place_t *place,
     api_key_record_t **record, time_t *used)
 {
     api_key_copy_t   copy;
@@ -111,11 +111,11 @@ ngx_http_api_key_lookup_cached(ngx_http_api_key_store_t *store,
     trust.valid = store->cache_valid;
     trust.invalid = store->cache_invalid;
 
-    switch (ngx_http_api_key_cache_get(store->cache, bits, &trust, &copy)) {
+    switch (ngx_http_api_key_cache_get(store->cache, mark, &trust, &copy)) {
 
     case API_KEY_CACHE_RECORD:
 
-        if (ngx_http_api_key_lookup_unpack(bits, &copy, place, record)
+        if (ngx_http_api_key_lookup_unpack(mark, &copy, place, record)
             == NGX_OK)
         {
             *used = copy.used;
@@ -148,7 +148,7 @@ ngx_http_api_key_lookup_cached(ngx_http_api_key_store_t *store,
 
 ngx_int_t
 ngx_http_api_key_lookup_stale(ngx_http_api_key_store_t *store,
-    const u_char *bits, ngx_http_api_key_place_t *place,
+    const u_char *mark, ngx_http_api_key_place_t *place,
     api_key_record_t **record)
 {
     ngx_msec_t       heard;
@@ -180,13 +180,13 @@ ngx_http_api_key_lookup_stale(ngx_http_api_key_store_t *store,
     copy.data = ngx_http_api_key_packed;
     copy.max = API_KEY_PACKED_MAX;
 
-    if (ngx_http_api_key_cache_get(store->cache, bits, &trust, &copy)
+    if (ngx_http_api_key_cache_get(store->cache, mark, &trust, &copy)
         != API_KEY_CACHE_RECORD)
     {
         return NGX_DECLINED;
     }
 
-    if (ngx_http_api_key_lookup_unpack(bits, &copy, place, record) != NGX_OK
+    if (ngx_http_api_key_lookup_unpack(mark, &copy, place, record) != NGX_OK
         || (*record)->state != API_KEY_ACTIVE)
     {
         *record = NULL;
@@ -224,7 +224,7 @@ ngx_http_api_key_lookup_trust(ngx_http_api_key_store_t *store)
 
 
 static ngx_int_t
-ngx_http_api_key_lookup_unpack(const u_char *bits, const api_key_copy_t *copy,
+ngx_http_api_key_lookup_unpack(const u_char *mark, const api_key_copy_t *copy,
     ngx_http_api_key_place_t *place, api_key_record_t **record)
 {
     void    *mem;
@@ -241,7 +241,7 @@ ngx_http_api_key_lookup_unpack(const u_char *bits, const api_key_copy_t *copy,
         return NGX_ERROR;
     }
 
-    *record = api_key_unpack(mem, bits, copy->data, copy->len);
+    *record = api_key_unpack(mem, mark, copy->data, copy->len);
 
     return NGX_OK;
 }
@@ -295,7 +295,7 @@ ngx_http_api_key_lookup(ngx_http_api_key_store_t *store, const u_char *id,
 
     flight->store = store;
     ngx_memcpy(flight->id, id, API_KEY_ID_LEN);
-    api_key_digest_bytes(flight->bits, id, API_KEY_BITS_LEN);
+    api_key_digest_bytes(flight->mark, id, API_KEY_MARK_LEN);
 
     ngx_queue_init(&flight->passengers);
     ngx_queue_insert_tail(&flight->passengers, &passenger->queue);
@@ -316,11 +316,11 @@ void
 ngx_http_api_key_lookup_forget(ngx_http_api_key_store_t *store,
     const u_char *id)
 {
-    u_char  bits[API_KEY_BITS_LEN];
+    u_char  mark[API_KEY_MARK_LEN];
 
     if (store->cache) {
-        api_key_digest_bytes(bits, id, API_KEY_BITS_LEN);
-        ngx_http_api_key_cache_drop(store->cache, bits);
+        api_key_digest_bytes(mark, id, API_KEY_MARK_LEN);
+        ngx_http_api_key_cache_drop(store->cache, mark);
     }
 }
 
@@ -382,7 +382,7 @@ ngx_http_api_key_flight_send(ngx_http_api_key_flight_t *flight)
 
     if (store->cache) {
         flight->known |= ngx_http_api_key_cache_stamp(store->cache,
-                                                      flight->bits,
+                                                      flight->mark,
                                                       &flight->stamp);
         flags = flight->known ? 0 : NGX_HTTP_API_KEY_REDIS_YIELD;
     }
@@ -488,12 +488,12 @@ ngx_http_api_key_flight_keep(ngx_http_api_key_flight_t *flight, ngx_int_t rc,
               && (rc == NGX_OK || store->cache_invalid);
 
     if ((rc == NGX_OK && len == 0) || (!trusted && !flight->known)) {
-        return ngx_http_api_key_cache_holds(store->cache, flight->bits,
+        return ngx_http_api_key_cache_holds(store->cache, flight->mark,
                                             &flight->stamp)
                ? NGX_OK : NGX_DECLINED;
     }
 
-    kept = ngx_http_api_key_cache_put(store->cache, flight->bits,
+    kept = ngx_http_api_key_cache_put(store->cache, flight->mark,
                                       &flight->stamp, ngx_http_api_key_packed,
                                       len, &evicted);
 

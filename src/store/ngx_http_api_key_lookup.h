@@ -37,18 +37,18 @@ void *ngx_http_api_key_place_alloc(ngx_http_api_key_place_t *place,
  */
 
 void ngx_http_api_key_lookup_fetch(ngx_http_api_key_store_t *store,
-    const u_char *bits);
+    const u_char *mark);
 
 
 /*
- * Asks the cache for a key by the first bytes of its hash (API_KEY_BITS_LEN).
- * Returns NGX_OK with a record in place and in *used the Unix seconds of the
- * last use that any worker has noted, NGX_DECLINED when there is no such key,
- * NGX_AGAIN when Redis is to be asked.
+ * Asks the cache for a key by its mark, the first bytes of its hash.  Returns
+ * NGX_OK with a record in place and in *used the Unix seconds of the last use
+ * that any worker has noted, NGX_DECLINED when there is no such key, NGX_AGAIN
+ * when Redis is to be asked.
  */
 
 ngx_int_t ngx_http_api_key_lookup_cached(ngx_http_api_key_store_t *store,
-    const u_char *bits, ngx_http_api_key_place_t *place,
+    const u_char *mark, ngx_http_api_key_place_t *place,
     api_key_record_t **record, time_t *used);
 
 
@@ -58,7 +58,7 @@ ngx_int_t ngx_http_api_key_lookup_cached(ngx_http_api_key_store_t *store,
  */
 
 ngx_int_t ngx_http_api_key_lookup_stale(ngx_http_api_key_store_t *store,
-    const u_char *bits, ngx_http_api_key_place_t *place,
+    const u_char *mark, ngx_http_api_key_place_t *place,
     api_key_record_t **record);
 
 

@@ -403,7 +403,7 @@ ngx_http_api_key_push_message(void *data, ngx_http_api_key_reply_t *reply)
 static void
 ngx_http_api_key_push_drop(ngx_http_api_key_push_t *push, ngx_str_t *key)
 {
-    u_char  bits[API_KEY_BITS_LEN];
+    u_char  mark[API_KEY_MARK_LEN];
 
     if (key->len != push->prefix.len + API_KEY_ID_LEN
         || ngx_memcmp(key->data, push->prefix.data, push->prefix.len) != 0)
@@ -411,9 +411,9 @@ ngx_http_api_key_push_drop(ngx_http_api_key_push_t *push, ngx_str_t *key)
         return;
     }
 
-    api_key_digest_bytes(bits, key->data + push->prefix.len, API_KEY_BITS_LEN);
+    api_key_digest_bytes(mark, key->data + push->prefix.len, API_KEY_MARK_LEN);
 
-    ngx_http_api_key_cache_drop(push->cache, bits);
+    ngx_http_api_key_cache_drop(push->cache, mark);
     ngx_http_api_key_count(push->counters,
                            NGX_HTTP_API_KEY_COUNT_INVALIDATIONS, 1);
 }

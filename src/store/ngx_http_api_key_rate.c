@@ -44,7 +44,7 @@ ngx_http_api_key_rate_create(void *mem, size_t size, uint64_t seed)
 
 
 ngx_uint_t
-ngx_http_api_key_rate_take(ngx_http_api_key_rate_t *rate, const u_char *bits,
+ngx_http_api_key_rate_take(ngx_http_api_key_rate_t *rate, const u_char *mark,
     uint32_t limit, uint32_t window, uint64_t *ms)
 {
     ngx_uint_t       taken;
@@ -53,7 +53,7 @@ ngx_http_api_key_rate_take(ngx_http_api_key_rate_t *rate, const u_char *bits,
     table = ngx_http_api_key_zone_lock(&rate->zone);
     api_key_rate_enter(table);
 
-    taken = api_key_rate_take(table, bits, limit, window, ngx_current_msec, ms);
+    taken = api_key_rate_take(table, mark, limit, window, ngx_current_msec, ms);
 
     api_key_rate_leave(table);
     ngx_http_api_key_zone_unlock(&rate->zone);
@@ -63,7 +63,7 @@ ngx_http_api_key_rate_take(ngx_http_api_key_rate_t *rate, const u_char *bits,
 
 
 void
-ngx_http_api_key_rate_give(ngx_http_api_key_rate_t *rate, const u_char *bits,
+ngx_http_api_key_rate_give(ngx_http_api_key_rate_t *rate, const u_char *mark,
     uint64_t began)
 {
     api_key_rate_t  *table;
@@ -71,7 +71,7 @@ ngx_http_api_key_rate_give(ngx_http_api_key_rate_t *rate, const u_char *bits,
     table = ngx_http_api_key_zone_lock(&rate->zone);
     api_key_rate_enter(table);
 
-    api_key_rate_give(table, bits, began);
+    api_key_rate_give(table, mark, began);
 
     api_key_rate_leave(table);
     ngx_http_api_key_zone_unlock(&rate->zone);

@@ -27,9 +27,9 @@ ngx_http_api_key_rate_t *ngx_http_api_key_rate_add(ngx_conf_t *cf,
 /* The following are those of api_key_rate.h, now and under the lock. */
 
 ngx_uint_t ngx_http_api_key_rate_take(ngx_http_api_key_rate_t *rate,
-    const u_char *bits, uint32_t limit, uint32_t window, uint64_t *ms);
+    const u_char *mark, uint32_t limit, uint32_t window, uint64_t *ms);
 void ngx_http_api_key_rate_give(ngx_http_api_key_rate_t *rate,
-    const u_char *bits, uint64_t began);
+    const u_char *mark, uint64_t began);
 
 
 #endif /* _NGX_HTTP_API_KEY_RATE_H_INCLUDED_ */

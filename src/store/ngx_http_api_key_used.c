@@ -23,7 +23,7 @@
 
 typedef struct {
     uint32_t                        at;           /* Unix seconds, 0: free */
-    u_char                          bits[API_KEY_BITS_LEN];
+    u_char                          mark[API_KEY_MARK_LEN];
 } ngx_http_api_key_use_t;
 
 
@@ -44,9 +44,9 @@ typedef struct {
 } ngx_http_api_key_used_batch_t;
 
 
-static ngx_uint_t ngx_http_api_key_used_slot(const u_char *bits);
+static ngx_uint_t ngx_http_api_key_used_slot(const u_char *mark);
 static void ngx_http_api_key_used_at(ngx_http_api_key_store_t *store,
-    const u_char *bits, uint32_t at);
+    const u_char *mark, uint32_t at);
 static ngx_http_api_key_uses_t *ngx_http_api_key_used_create(
     ngx_http_api_key_store_t *store);
 static void ngx_http_api_key_used_timer(ngx_event_t *ev);
@@ -60,12 +60,12 @@ static void ngx_http_api_key_used_written(void *data,
 
 
 void
-ngx_http_api_key_used(ngx_http_api_key_store_t *store, const u_char *bits)
+ngx_http_api_key_used(ngx_http_api_key_store_t *store, const u_char *mark)
 {
-    ngx_http_api_key_used_at(store, bits, (uint32_t) ngx_time());
+    ngx_http_api_key_used_at(store, mark, (uint32_t) ngx_time());
 
     if (store->cache) {
-        ngx_http_api_key_cache_use(store->cache, bits, ngx_time());
+        ngx_http_api_key_cache_use(store->cache, mark, ngx_time());
     }
 }
 
@@ -73,18 +73,18 @@ ngx_http_api_key_used(ngx_http_api_key_store_t *store, const u_char *bits)
 /* The slot of a key, or where the search for it begins. */
 
 static ngx_uint_t
-ngx_http_api_key_used_slot(const u_char *bits)
+ngx_http_api_key_used_slot(const u_char *mark)
 {
     uint32_t  first;
 
-    ngx_memcpy(&first, bits, sizeof(uint32_t));
+    ngx_memcpy(&first, mark, sizeof(uint32_t));
 
     return first % NGX_HTTP_API_KEY_USED_SLOTS;
 }
 
 
 static void
-ngx_http_api_key_used_at(ngx_http_api_key_store_t *store, const u_char *bits,
+ngx_http_api_key_used_at(ngx_http_api_key_store_t *store, const u_char *mark,
     uint32_t at)
 {
     ngx_uint_t                i;
@@ -100,14 +100,14 @@ ngx_http_api_key_used_at(ngx_http_api_key_store_t *store, const u_char *bits,
         }
     }
 
-    for (i = ngx_http_api_key_used_slot(bits); /* void */ ; i++) {
+    for (i = ngx_http_api_key_used_slot(mark); /* void */ ; i++) {
         use = &uses->slots[i % NGX_HTTP_API_KEY_USED_SLOTS];
 
         if (use->at == 0) {
             break;
         }
 
-        if (ngx_memcmp(use->bits, bits, API_KEY_BITS_LEN) == 0) {
+        if (ngx_memcmp(use->mark, mark, API_KEY_MARK_LEN) == 0) {
             use->at = ngx_max(use->at, at);
             return;
         }
@@ -123,7 +123,7 @@ ngx_http_api_key_used_at(ngx_http_api_key_store_t *store, const u_char *bits,
     }
 
     use->at = at;
-    ngx_memcpy(use->bits, bits, API_KEY_BITS_LEN);
+    ngx_memcpy(use->mark, mark, API_KEY_MARK_LEN);
     uses->n++;
 
     if (!uses->timer.timer_set) {
@@ -337,7 +337,7 @@ ngx_http_api_key_used_send(ngx_http_api_key_used_batch_t *batch)
 
         for ( /* void */ ; i < end; i++) {
             arg->data = p;
-            p = ngx_hex_dump(p, batch->uses[i].bits, API_KEY_BITS_LEN);
+            p = ngx_hex_dump(p, batch->uses[i].mark, API_KEY_MARK_LEN);
             arg->len = p - arg->data;
             arg++;
         }
@@ -371,7 +371,7 @@ ngx_http_api_key_used_written(void *data, ngx_http_api_key_reply_t **replies)
         /* once more, together with what comes */
 
         for (i = 0; i < batch->n; i++) {
-            ngx_http_api_key_used_at(batch->store, batch->uses[i].bits,
+            ngx_http_api_key_used_at(batch->store, batch->uses[i].mark,
                                      batch->uses[i].at);
         }
 

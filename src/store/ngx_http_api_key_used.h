@@ -13,13 +13,12 @@
 
 
 /*
- * Notes that the key whose hash begins so (API_KEY_BITS_LEN bytes, copied) was
- * used now, and in the cache, that it is noted.  Never fails: at worst, the
- * note is lost.
+ * Notes that the key with this mark, which is copied, was used now, and in the
+ * cache, that it is noted.  Never fails: at worst, the note is lost.
  */
 
 void ngx_http_api_key_used(ngx_http_api_key_store_t *store,
-    const u_char *bits);
+    const u_char *mark);
 
 
 /* Writes at once: this worker begins to exit.  data is the store. */

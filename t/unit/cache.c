@@ -99,7 +99,7 @@ test_spread(void)
     size_t           i;
     unsigned         n, m, c, len, longest;
     uint32_t         bucket;
-    unsigned char    bits[API_KEY_BITS_LEN];
+    unsigned char    mark[API_KEY_MARK_LEN];
     uint64_t         seed;
     static unsigned  picked[64];
 
@@ -110,13 +110,13 @@ test_spread(void)
             (void) keep(n, 1);
         }
 
-        for (i = 0; i < API_KEY_BITS_LEN; i++) {
-            memset(bits, 0, sizeof(bits));
-            bucket = api_key_bucket(cache, bits);
+        for (i = 0; i < API_KEY_MARK_LEN; i++) {
+            memset(mark, 0, sizeof(mark));
+            bucket = api_key_bucket(cache, mark);
 
             for (c = 1, same = 0; c < 256; c++) {
-                bits[i] = (unsigned char) c;
-                same += api_key_bucket(cache, bits) == bucket;
+                mark[i] = (unsigned char) c;
+                same += api_key_bucket(cache, mark) == bucket;
             }
 
             wrong += same > 1;
@@ -139,20 +139,20 @@ test_spread(void)
     ok(longest < 10, "no bucket is much fuller than others");
 
     start_spread(1);
-    bucket = api_key_bucket(cache, bits_of(0));
+    bucket = api_key_bucket(cache, mark_of(0));
 
     for (n = 0, m = 0; m < 64; n++) {
-        if (api_key_bucket(cache, bits_of(n)) == bucket) {
+        if (api_key_bucket(cache, mark_of(n)) == bucket) {
             picked[m++] = n;
         }
     }
 
     for (seed = 2, wrong = 0; seed < 20; seed++) {
         start_spread(seed);
-        bucket = api_key_bucket(cache, bits_of(picked[0]));
+        bucket = api_key_bucket(cache, mark_of(picked[0]));
 
         for (m = 1, same = 0; m < 64; m++) {
-            same += api_key_bucket(cache, bits_of(picked[m])) == bucket;
+            same += api_key_bucket(cache, mark_of(picked[m])) == bucket;
         }
 
         wrong += same > 4;
@@ -165,7 +165,7 @@ test_spread(void)
 /* Keys that share a bucket under any seed, if it does not come in first. */
 
 static void
-chosen(unsigned char *bits, uint64_t n)
+chosen(unsigned char *mark, uint64_t n)
 {
     int       i;
     uint16_t  last;
@@ -180,8 +180,8 @@ chosen(unsigned char *bits, uint64_t n)
     first = (n ^ (n >> 32)) * inverse;
     last = (uint16_t) n;
 
-    memcpy(bits, &first, sizeof(uint64_t));
-    memcpy(bits + 8, &last, sizeof(uint16_t));
+    memcpy(mark, &first, sizeof(uint64_t));
+    memcpy(mark + 8, &last, sizeof(uint16_t));
 }
 
 
@@ -191,17 +191,17 @@ test_chosen(void)
     int            wrong, same;
     uint32_t       bucket;
     uint64_t       seed, n;
-    unsigned char  bits[API_KEY_BITS_LEN];
+    unsigned char  mark[API_KEY_MARK_LEN];
 
     for (seed = 0, wrong = 0; seed < 20; seed++) {
         start_spread(random_mix(seed + 1));
 
-        chosen(bits, 0);
-        bucket = api_key_bucket(cache, bits);
+        chosen(mark, 0);
+        bucket = api_key_bucket(cache, mark);
 
         for (n = 1, same = 0; n < 1000; n++) {
-            chosen(bits, n);
-            same += api_key_bucket(cache, bits) == bucket;
+            chosen(mark, n);
+            same += api_key_bucket(cache, mark) == bucket;
         }
 
         wrong += same > 15;
@@ -218,7 +218,7 @@ test_differing(void)
 {
     int               wrong;
     size_t            i;
-    unsigned char     bits[API_KEY_BITS_LEN];
+    unsigned char     mark[API_KEY_MARK_LEN];
     api_key_stamp_t   stamp;
 
     start(128);
@@ -227,22 +227,22 @@ test_differing(void)
 
     (void) keep(1, 10);
 
-    for (i = 0, wrong = 0; i < 8 * API_KEY_BITS_LEN; i++) {
-        memcpy(bits, bits_of(1), sizeof(bits));
-        bits[i / 8] ^= (unsigned char) (1 << i % 8);
+    for (i = 0, wrong = 0; i < 8 * API_KEY_MARK_LEN; i++) {
+        memcpy(mark, mark_of(1), sizeof(mark));
+        mark[i / 8] ^= (unsigned char) (1 << i % 8);
 
-        wrong += api_key_cache_stamp(cache, bits, NOW, &stamp) != 0;
-        api_key_cache_drop(cache, bits);
+        wrong += api_key_cache_stamp(cache, mark, NOW, &stamp) != 0;
+        api_key_cache_drop(cache, mark);
         wrong += found(1) != API_KEY_CACHE_RECORD;
 
-        (void) api_key_cache_stamp(cache, bits, NOW, &stamp);
-        (void) api_key_cache_put(cache, bits, &stamp, bits, 1);
+        (void) api_key_cache_stamp(cache, mark, NOW, &stamp);
+        (void) api_key_cache_put(cache, mark, &stamp, mark, 1);
         wrong += found(1) != API_KEY_CACHE_RECORD;
-        wrong += api_key_cache_stamp(cache, bits, NOW, &stamp) != 1;
+        wrong += api_key_cache_stamp(cache, mark, NOW, &stamp) != 1;
     }
 
     is_int(wrong, 0, "keys that differ in one bit are two keys");
-    is_int(api_key_cache_entries(cache), 1 + 8 * API_KEY_BITS_LEN,
+    is_int(api_key_cache_entries(cache), 1 + 8 * API_KEY_MARK_LEN,
            "each of them");
 }
 
@@ -264,17 +264,17 @@ test_split(void)
     is_whole("which are whole");
 
     for (n = 0; n < 200; n++) {
-        (void) api_key_cache_stamp(cache, bits_of(n), NOW, &stamps[n]);
+        (void) api_key_cache_stamp(cache, mark_of(n), NOW, &stamps[n]);
     }
 
     /* what shares a bucket now was told of a drop, wherever it goes */
 
     for (n = 0; n < 10; n++) {
-        api_key_cache_drop(cache, bits_of(n));
+        api_key_cache_drop(cache, mark_of(n));
     }
 
     for (n = 0, m = 0; n < 200; n++) {
-        m += (unsigned) api_key_cache_holds(cache, bits_of(n), &stamps[n]);
+        m += (unsigned) api_key_cache_holds(cache, mark_of(n), &stamps[n]);
     }
 
     ok(m > 150 && m < 190, "a drop is told to few");
@@ -291,13 +291,13 @@ test_split(void)
     is_int(count(200, 900), 700, "all are there");
 
     for (n = 0; n < 200; n++) {
-        m -= (unsigned) api_key_cache_holds(cache, bits_of(n), &stamps[n]);
+        m -= (unsigned) api_key_cache_holds(cache, mark_of(n), &stamps[n]);
     }
 
     is_int(m, 0, "the same stamps hold");
 
     for (n = 200; n < 900; n++) {
-        api_key_cache_drop(cache, bits_of(n));
+        api_key_cache_drop(cache, mark_of(n));
     }
 
     is_int(cache->nbuckets, 1400, "buckets stay");
@@ -352,19 +352,19 @@ test_used(void)
     (void) keep(3, 0);
     is_int(used(1), 0, "nothing is noted at first");
 
-    api_key_cache_use(cache, bits_of(1), 4000000000u);
+    api_key_cache_use(cache, mark_of(1), 4000000000u);
     is_int(used(1), 4000000000, "a use");
     is_int(used(2), 0, "is noted for one key");
 
-    api_key_cache_use(cache, bits_of(2), 7);
-    api_key_cache_use(cache, bits_of(1), 8);
+    api_key_cache_use(cache, mark_of(2), 7);
+    api_key_cache_use(cache, mark_of(1), 8);
     is_int(used(1), 8, "a later one");
     is_int(used(2), 7, "for one key each");
     is_int(found(1), API_KEY_CACHE_RECORD, "which changes no record");
     is_int(found(2), API_KEY_CACHE_RECORD, "however long");
 
-    api_key_cache_use(cache, bits_of(3), 9);
-    api_key_cache_use(cache, bits_of(4), 9);
+    api_key_cache_use(cache, mark_of(3), 9);
+    api_key_cache_use(cache, mark_of(4), 9);
     is_int(used(3), -1, "an unknown key has none");
     is_int(used(4), -1, "nor has what is not there");
 
@@ -374,8 +374,8 @@ test_used(void)
     (void) keep(3, 10);
     is_int(used(3), 0, "nor has what was unknown");
 
-    api_key_cache_use(cache, bits_of(2), 10);
-    api_key_cache_drop(cache, bits_of(2));
+    api_key_cache_use(cache, mark_of(2), 10);
+    api_key_cache_drop(cache, mark_of(2));
     (void) keep(2, 10);
     is_int(used(2), 0, "nor what comes again");
     is_whole("the table is whole");
@@ -394,7 +394,7 @@ test_sequence(void)
     (void) keep(1, 10);
     (void) keep(2, 0);
 
-    (void) api_key_cache_stamp(cache, bits_of(3), NOW, &stamp);
+    (void) api_key_cache_stamp(cache, mark_of(3), NOW, &stamp);
     is_int((long long) stamp.sequence, 1, "a stamp has it");
 
     is_int((long long) api_key_cache_subscribe(cache), 2, "the second");
@@ -503,13 +503,14 @@ pick(unsigned *a, unsigned *b, unsigned *other)
     *a = 1;
 
     for (*b = 2;
-         api_key_bucket(cache, bits_of(*b)) != api_key_bucket(cache, bits_of(*a));
+         api_key_bucket(cache, mark_of(*b))
+         != api_key_bucket(cache, mark_of(*a));
          (*b)++)
     { /* void */ }
 
     for (*other = 2;
-         api_key_bucket(cache, bits_of(*other))
-         == api_key_bucket(cache, bits_of(*a));
+         api_key_bucket(cache, mark_of(*other))
+         == api_key_bucket(cache, mark_of(*a));
          (*other)++)
     { /* void */ }
 }
@@ -525,58 +526,59 @@ test_stamps(void)
     pick(&a, &b, &other);
 
     memset(&stamp, 0xa5, sizeof(stamp));
-    is_int(api_key_cache_stamp(cache, bits_of(a), 7, &stamp), 0, "no record");
+    is_int(api_key_cache_stamp(cache, mark_of(a), 7, &stamp), 0, "no record");
     is_int((long long) stamp.asked, 7, "when it was asked");
     is_int((long long) stamp.sequence, 0, "who was told");
-    is_int(api_key_cache_holds(cache, bits_of(a), &stamp), 1, "holds at first");
+    is_int(api_key_cache_holds(cache, mark_of(a), &stamp), 1, "holds at first");
 
     (void) keep(a, 10);
-    is_int(api_key_cache_holds(cache, bits_of(a), &stamp), 1,
+    is_int(api_key_cache_holds(cache, mark_of(a), &stamp), 1,
            "holds when there is an answer");
 
     (void) api_key_cache_subscribe(cache);
-    is_int(api_key_cache_holds(cache, bits_of(a), &stamp), 1,
+    is_int(api_key_cache_holds(cache, mark_of(a), &stamp), 1,
            "holds when somebody else comes");
 
-    is_int(api_key_cache_stamp(cache, bits_of(a), 8, &again), 1, "a record");
+    is_int(api_key_cache_stamp(cache, mark_of(a), 8, &again), 1, "a record");
     is_int((long long) again.asked, 8, "asked later");
     is_int((long long) again.sequence, 1, "when somebody else was told");
 
     (void) keep(b, 0);
-    is_int(api_key_cache_stamp(cache, bits_of(b), 8, &again), 0,
+    is_int(api_key_cache_stamp(cache, mark_of(b), 8, &again), 0,
            "an unknown key is no record");
 
-    api_key_cache_drop(cache, bits_of(other));
-    is_int(api_key_cache_holds(cache, bits_of(a), &stamp), 1,
+    api_key_cache_drop(cache, mark_of(other));
+    is_int(api_key_cache_holds(cache, mark_of(a), &stamp), 1,
            "holds when another is dropped");
 
-    api_key_cache_drop(cache, bits_of(a));
-    is_int(api_key_cache_holds(cache, bits_of(a), &stamp), 0,
+    api_key_cache_drop(cache, mark_of(a));
+    is_int(api_key_cache_holds(cache, mark_of(a), &stamp), 0,
            "does not when it is dropped");
-    is_int(api_key_cache_stamp(cache, bits_of(a), 8, &again), 0,
+    is_int(api_key_cache_stamp(cache, mark_of(a), 8, &again), 0,
            "which leaves no record");
-    is_int(api_key_cache_holds(cache, bits_of(a), &again), 1, "a new one holds");
-    is_int(api_key_cache_holds(cache, bits_of(a), &stamp), 0,
+    is_int(api_key_cache_holds(cache, mark_of(a), &again), 1,
+           "a new one holds");
+    is_int(api_key_cache_holds(cache, mark_of(a), &stamp), 0,
            "the old one does not");
 
-    api_key_cache_drop(cache, bits_of(a));
-    is_int(api_key_cache_holds(cache, bits_of(a), &again), 0,
+    api_key_cache_drop(cache, mark_of(a));
+    is_int(api_key_cache_holds(cache, mark_of(a), &again), 0,
            "not even when there was nothing to drop");
 
-    (void) api_key_cache_stamp(cache, bits_of(a), 8, &stamp);
-    api_key_cache_drop(cache, bits_of(b));
-    is_int(api_key_cache_holds(cache, bits_of(a), &stamp), 0,
+    (void) api_key_cache_stamp(cache, mark_of(a), 8, &stamp);
+    api_key_cache_drop(cache, mark_of(b));
+    is_int(api_key_cache_holds(cache, mark_of(a), &stamp), 0,
            "rather too often than too seldom");
 
-    (void) api_key_cache_stamp(cache, bits_of(a), 8, &stamp);
-    (void) api_key_cache_stamp(cache, bits_of(other), 8, &again);
+    (void) api_key_cache_stamp(cache, mark_of(a), 8, &stamp);
+    (void) api_key_cache_stamp(cache, mark_of(other), 8, &again);
     api_key_cache_drop_all(cache);
-    is_int(api_key_cache_holds(cache, bits_of(a), &stamp), 0,
+    is_int(api_key_cache_holds(cache, mark_of(a), &stamp), 0,
            "none does when all are dropped");
-    is_int(api_key_cache_holds(cache, bits_of(other), &again), 0, "none");
+    is_int(api_key_cache_holds(cache, mark_of(other), &again), 0, "none");
 
-    (void) api_key_cache_stamp(cache, bits_of(a), 8, &stamp);
-    is_int(api_key_cache_holds(cache, bits_of(a), &stamp), 1,
+    (void) api_key_cache_stamp(cache, mark_of(a), 8, &stamp);
+    is_int(api_key_cache_holds(cache, mark_of(a), &stamp), 1,
            "one from then on holds");
 }
 
@@ -588,9 +590,9 @@ test_replace(void)
     api_key_trust_t  trust = { API_KEY_TRUST_ALL, NOW, VALID, VALID };
 
     start(64);
-    (void) api_key_cache_stamp(cache, bits_of(1), NOW, &early);
+    (void) api_key_cache_stamp(cache, mark_of(1), NOW, &early);
     (void) api_key_cache_subscribe(cache);
-    (void) api_key_cache_stamp(cache, bits_of(1), NOW, &late);
+    (void) api_key_cache_stamp(cache, mark_of(1), NOW, &late);
 
     is_int(put_answer(1, &early, 11, 10), 0, "an answer");
     is_int(put_answer(1, &late, 12, 500), 0, "a later one");
@@ -623,7 +625,7 @@ test_replace(void)
            "but comes later, does not");
 
     (void) api_key_cache_subscribe(cache);
-    (void) api_key_cache_stamp(cache, bits_of(1), NOW, &late);
+    (void) api_key_cache_stamp(cache, mark_of(1), NOW, &late);
     is_int(put_answer(1, &late, 15, 20), 0, "one by whom more was told");
     is_int(look(1, &trust, 15, 999), API_KEY_CACHE_MISS,
            "does, whatever its clock says");
@@ -710,8 +712,9 @@ test_order_of(size_t len, unsigned room, const char *name)
 
         (void) look(order[i % room], &none, 0, 99999);
         (void) look(order[i % room], &old, 0, 99999);
-        (void) api_key_cache_stamp(cache, bits_of(order[i % room]), NOW, &stamp);
-        (void) api_key_cache_holds(cache, bits_of(order[i % room]), &stamp);
+        (void) api_key_cache_stamp(cache, mark_of(order[i % room]), NOW,
+                                   &stamp);
+        (void) api_key_cache_holds(cache, mark_of(order[i % room]), &stamp);
 
         if (len) {
             (void) look(order[i % room], &(api_key_trust_t)
@@ -755,15 +758,16 @@ test_roomy(void)
     }
 
     (void) found(0);
-    is_int((long long) cache->records.left, 6, "less than an eighth of 60 cells");
-    is_int(number_of(api_key_cell(cache, cache->records.newest)->bits), 0,
+    is_int((long long) cache->records.left, 6,
+           "less than an eighth of 60 cells");
+    is_int(number_of(api_key_cell(cache, cache->records.newest)->mark), 0,
            "then the last used is the newest");
 
-    api_key_cache_drop(cache, bits_of(53));
-    api_key_cache_drop(cache, bits_of(52));
+    api_key_cache_drop(cache, mark_of(53));
+    api_key_cache_drop(cache, mark_of(52));
     (void) found(1);
 
-    is_int(number_of(api_key_cell(cache, cache->records.newest)->bits), 0,
+    is_int(number_of(api_key_cell(cache, cache->records.newest)->mark), 0,
            "with more of them left the order stays");
     is_whole("the table is whole");
 
@@ -840,8 +844,8 @@ test_lengths(void)
         wrong += found(2) != API_KEY_CACHE_RECORD;
         wrong += walk() != NULL;
 
-        api_key_cache_drop(cache, bits_of(1));
-        api_key_cache_drop(cache, bits_of(2));
+        api_key_cache_drop(cache, mark_of(1));
+        api_key_cache_drop(cache, mark_of(2));
         lost += cache->records.left != left;
     }
 
@@ -946,20 +950,20 @@ test_drop(void)
         (void) keep(n, n < 60 ? 10 : 0);
     }
 
-    api_key_cache_drop(cache, bits_of(30));
-    api_key_cache_drop(cache, bits_of(62));
+    api_key_cache_drop(cache, mark_of(30));
+    api_key_cache_drop(cache, mark_of(62));
     is_int(found(30), API_KEY_CACHE_MISS, "a record is dropped");
     is_int(found(62), API_KEY_CACHE_MISS, "an unknown key is dropped");
     is_int(count(0, 64), 62, "no other is");
     is_int(api_key_cache_entries(cache), 62, "which is counted");
     is_whole("the table is whole");
 
-    api_key_cache_drop(cache, bits_of(30));
-    api_key_cache_drop(cache, bits_of(99));
+    api_key_cache_drop(cache, mark_of(30));
+    api_key_cache_drop(cache, mark_of(99));
     is_int(api_key_cache_entries(cache), 62, "what is not there stays away");
 
-    api_key_cache_drop(cache, bits_of(0));
-    api_key_cache_drop(cache, bits_of(59));
+    api_key_cache_drop(cache, mark_of(0));
+    api_key_cache_drop(cache, mark_of(59));
     is_int(count(0, 64), 60, "the oldest and the newest too");
     is_whole("the table is whole");
 
@@ -997,19 +1001,19 @@ test_died(void)
     api_key_cache_enter(cache);
     is_int(cache->busy, 1, "inside");
     (void) keep(1, 10);
-    (void) api_key_cache_stamp(cache, bits_of(1), NOW, &stamp);
+    (void) api_key_cache_stamp(cache, mark_of(1), NOW, &stamp);
     api_key_cache_leave(cache);
     is_int(cache->busy, 0, "outside");
 
     api_key_cache_enter(cache);
     is_int(found(1), API_KEY_CACHE_RECORD, "what was left well stays");
-    is_int(api_key_cache_holds(cache, bits_of(1), &stamp), 1, "stamps hold");
+    is_int(api_key_cache_holds(cache, mark_of(1), &stamp), 1, "stamps hold");
 
     api_key_cache_enter(cache);
     is_int(cache->busy, 1, "inside, after one who never left");
     is_int(found(1), API_KEY_CACHE_MISS, "the table is empty");
     is_int(api_key_cache_entries(cache), 0, "no entries");
-    is_int(api_key_cache_holds(cache, bits_of(1), &stamp), 0, "no stamp holds");
+    is_int(api_key_cache_holds(cache, mark_of(1), &stamp), 0, "no stamp holds");
     is_whole("the table is whole");
 
     (void) keep(2, 10);
@@ -1023,7 +1027,7 @@ test_died(void)
     for (round = 0, wrong = 0; round < 200; round++) {
         api_key_cache_enter(cache);
         (void) api_key_cache_subscribe(cache);
-        (void) api_key_cache_stamp(cache, bits_of(1), NOW, &stamp);
+        (void) api_key_cache_stamp(cache, mark_of(1), NOW, &stamp);
 
         for (i = 0; i < 64 * API_KEY_CELL; i++) {
             cache->cells[i] = (unsigned char) random_next();
@@ -1034,7 +1038,7 @@ test_died(void)
         }
 
         for (n = 0; n < 100; n++) {
-            api_key_cache_fetch(cache, bits_of(n));
+            api_key_cache_fetch(cache, mark_of(n));
         }
 
         cache->nbuckets = (uint32_t) random_next();
@@ -1048,7 +1052,7 @@ test_died(void)
 
         api_key_cache_enter(cache);
         wrong += walk() != NULL || api_key_cache_entries(cache) != 0;
-        wrong += api_key_cache_holds(cache, bits_of(1), &stamp);
+        wrong += api_key_cache_holds(cache, mark_of(1), &stamp);
 
         for (n = 0; n < 100; n++) {
             (void) keep(n, n % 7 * 36);

@@ -74,33 +74,33 @@ start(size_t cells)
 
 
 /*
- * The bits of number n, which their last bytes say.  Those of low numbers are
- * kept, and the last ones of the others.
+ * The mark of number n, which its last bytes say.  Those of low numbers are
+ * kept, and the last one of the others.
  */
 
 static inline const unsigned char *
-bits_of(unsigned n)
+mark_of(unsigned n)
 {
     uint64_t              mixed;
-    unsigned char        *bits;
-    static unsigned char  all[IDS + 1][API_KEY_BITS_LEN];
+    unsigned char        *mark;
+    static unsigned char  all[IDS + 1][API_KEY_MARK_LEN];
 
-    bits = all[n < IDS ? n : IDS];
+    mark = all[n < IDS ? n : IDS];
     mixed = random_mix(n);
 
-    memcpy(bits, &mixed, 6);
-    memcpy(bits + 6, &n, sizeof(n));
+    memcpy(mark, &mixed, 6);
+    memcpy(mark + 6, &n, sizeof(n));
 
-    return bits;
+    return mark;
 }
 
 
 static inline unsigned
-number_of(const unsigned char *bits)
+number_of(const unsigned char *mark)
 {
     unsigned  n;
 
-    memcpy(&n, bits + 6, sizeof(n));
+    memcpy(&n, mark + 6, sizeof(n));
 
     return n;
 }
@@ -137,7 +137,7 @@ put_answer(unsigned n, const api_key_stamp_t *stamp, uint64_t salt, size_t len)
     unsigned char  *data;
 
     data = bytes_of(salt, len);
-    evicted = api_key_cache_put(cache, bits_of(n), stamp, len ? data : NULL,
+    evicted = api_key_cache_put(cache, mark_of(n), stamp, len ? data : NULL,
                                 len);
     free(data);
 
@@ -152,7 +152,7 @@ keep(unsigned n, size_t len)
 {
     api_key_stamp_t  stamp;
 
-    (void) api_key_cache_stamp(cache, bits_of(n), NOW, &stamp);
+    (void) api_key_cache_stamp(cache, mark_of(n), NOW, &stamp);
 
     return put_answer(n, &stamp, n, len);
 }
@@ -175,7 +175,7 @@ look(unsigned n, const api_key_trust_t *trust, uint64_t salt, size_t max)
     copy.len = 0;
     rest = bytes_of(UINT64_MAX, max);
 
-    found = api_key_cache_get(cache, bits_of(n), trust, &copy);
+    found = api_key_cache_get(cache, mark_of(n), trust, &copy);
 
     want = bytes_of(salt, copy.len);
 
@@ -213,7 +213,7 @@ used(unsigned n)
     api_key_copy_t   copy = { data, sizeof(data), 0, 0 };
     api_key_trust_t  trust = { API_KEY_TRUST_ALL, NOW, VALID, VALID };
 
-    return api_key_cache_get(cache, bits_of(n), &trust, &copy)
+    return api_key_cache_get(cache, mark_of(n), &trust, &copy)
            == API_KEY_CACHE_RECORD ? (int64_t) copy.used : -1;
 }
 
@@ -223,7 +223,7 @@ used(unsigned n)
 static inline int
 there(unsigned n)
 {
-    return api_key_find(cache, bits_of(n)) != 0;
+    return api_key_find(cache, mark_of(n)) != 0;
 }
 
 
@@ -374,7 +374,7 @@ walk_chains(unsigned char *marks)
 
             cell = api_key_cell(cache, n);
 
-            if (api_key_bucket(cache, cell->bits) != i) {
+            if (api_key_bucket(cache, cell->mark) != i) {
                 return "an entry in another bucket";
             }
 

@@ -191,10 +191,10 @@ differs(void)
 
         for (n = class->newest; n; n = cell->older) {
             cell = api_key_cell(cache, n);
-            number = number_of(cell->bits);
+            number = number_of(cell->mark);
             answer = &answers[number];
 
-            if (memcmp(cell->bits, bits_of(number), API_KEY_BITS_LEN) != 0
+            if (memcmp(cell->mark, mark_of(number), API_KEY_MARK_LEN) != 0
                 || !answer->there
                 || answer->len != cell->len
                 || answer->sequence != cell->sequence
@@ -243,7 +243,8 @@ model_start(size_t cells, uint64_t seed)
     for (n = 0; n < STAMPS; n++) {
         questions[n].n = n;
         questions[n].drops = 0;
-        (void) api_key_cache_stamp(cache, bits_of(n), msec, &questions[n].stamp);
+        (void) api_key_cache_stamp(cache, mark_of(n), msec,
+                                   &questions[n].stamp);
     }
 }
 
@@ -295,7 +296,7 @@ step_ask(void)
     question->n = any_id();
     question->drops = model_drops(question->n);
 
-    known = api_key_cache_stamp(cache, bits_of(question->n), msec,
+    known = api_key_cache_stamp(cache, mark_of(question->n), msec,
                                 &question->stamp);
 
     if (known != (answers[question->n].there && answers[question->n].len)) {
@@ -317,7 +318,7 @@ step_put(void)
 
     question = &questions[random_below(STAMPS)];
 
-    holds = api_key_cache_holds(cache, bits_of(question->n), &question->stamp);
+    holds = api_key_cache_holds(cache, mark_of(question->n), &question->stamp);
 
     if (holds != (question->drops == model_drops(question->n))) {
         return "a stamp that holds or does not";
@@ -384,7 +385,7 @@ step_get(void)
         trust.invalid += 10000;
     }
 
-    api_key_cache_fetch(cache, bits_of(n));
+    api_key_cache_fetch(cache, mark_of(n));
     want = model_get(n, &trust, max);
 
     return look(n, &trust, answer->salt, max) == want ? NULL : "another find";
@@ -416,15 +417,15 @@ step(void)
     } else if (what < 950) {
         n = any_id();
         answers[n].noted = (uint32_t) random_next();
-        api_key_cache_use(cache, bits_of(n), answers[n].noted);
+        api_key_cache_use(cache, mark_of(n), answers[n].noted);
 
     } else if (what < 990) {
         n = any_id();
-        api_key_cache_drop(cache, bits_of(n));
+        api_key_cache_drop(cache, mark_of(n));
 
         for (m = 0; m < IDS; m++) {
-            answers[m].drops += api_key_bucket(cache, bits_of(m))
-                                == api_key_bucket(cache, bits_of(n));
+            answers[m].drops += api_key_bucket(cache, mark_of(m))
+                                == api_key_bucket(cache, mark_of(n));
         }
 
         if (answers[n].there) {

@@ -18,7 +18,7 @@
 
 /* the same as bytes */
 
-#define BITS   "\xfe\xdc\xba\x98\x76\x54\x32\x10\x01\x23"
+#define MARK   "\xfe\xdc\xba\x98\x76\x54\x32\x10\x01\x23"
 #define TAIL   "\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89"                \
                "\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef"
 
@@ -72,7 +72,7 @@ static void
 start(void)
 {
     memset(&record, 0, sizeof(record));
-    memcpy(record.hash, BITS TAIL, API_KEY_HASH_LEN);
+    memcpy(record.hash, MARK TAIL, API_KEY_HASH_LEN);
     used = 0;
 }
 
@@ -310,17 +310,17 @@ test_id(void)
     soil(0x11);
     (void) pack();
 
-    for (i = 0; i + API_KEY_BITS_LEN <= size
-                && memcmp(packed + i, BITS, API_KEY_BITS_LEN) != 0; i++)
+    for (i = 0; i + API_KEY_MARK_LEN <= size
+                && memcmp(packed + i, MARK, API_KEY_MARK_LEN) != 0; i++)
     { /* void */ }
 
-    ok(i + API_KEY_BITS_LEN > size, "no bits");
+    ok(i + API_KEY_MARK_LEN > size, "no mark");
 
     mem = memory(api_key_unpack_size(packed, size));
     back = api_key_unpack(mem, (const unsigned char *) "ffffffffff", packed,
                           size);
     ok(memcmp(back->hash, "ffffffffff" TAIL, API_KEY_HASH_LEN) == 0,
-       "the hash begins with the bits it is asked for");
+       "the hash begins with the mark it is asked for");
     free(mem);
 
     first = packed;
@@ -553,7 +553,7 @@ try_bytes(const unsigned char *data, size_t len)
     }
 
     mem = memory(need);
-    back = api_key_unpack(mem, (const unsigned char *) BITS, copy, len);
+    back = api_key_unpack(mem, (const unsigned char *) MARK, copy, len);
     free(copy);
 
     /* the sanitizer looks on */

@@ -48,14 +48,14 @@ start(size_t rows)
 
 
 static const unsigned char *
-bits_of(unsigned n)
+mark_of(unsigned n)
 {
-    static unsigned char  bits[API_KEY_BITS_LEN];
+    static unsigned char  mark[API_KEY_MARK_LEN];
 
     n *= 2654435761u;
-    memcpy(bits, &n, sizeof(n));
+    memcpy(mark, &n, sizeof(n));
 
-    return bits;
+    return mark;
 }
 
 
@@ -65,7 +65,7 @@ take(unsigned n, uint32_t limit, uint32_t window, uint64_t now)
     int  taken;
 
     api_key_rate_enter(rate);
-    taken = api_key_rate_take(rate, bits_of(n), limit, window, now, &ms);
+    taken = api_key_rate_take(rate, mark_of(n), limit, window, now, &ms);
     api_key_rate_leave(rate);
 
     return taken;
@@ -76,7 +76,7 @@ static void
 give(unsigned n, uint64_t began)
 {
     api_key_rate_enter(rate);
-    api_key_rate_give(rate, bits_of(n), began);
+    api_key_rate_give(rate, mark_of(n), began);
     api_key_rate_leave(rate);
 }
 
