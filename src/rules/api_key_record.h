@@ -10,19 +10,10 @@
 
 
 #include "api_key_digest.h"
+#include "api_key_value.h"
 
 
 #define API_KEY_NEVER          INT64_MAX      /* a record without an end */
-
-#define API_KEY_NAME_MAX       100            /* characters of UTF-8 */
-#define API_KEY_SCOPES_MAX     16
-#define API_KEY_SCOPE_MAX      64             /* bytes */
-#define API_KEY_CIDRS_MAX      16
-#define API_KEY_META_MAX       16
-#define API_KEY_META_NAME_MAX  32             /* bytes */
-#define API_KEY_META_VALUE_MAX 256            /* bytes */
-#define API_KEY_RATE_MAX       1000000000     /* requests */
-#define API_KEY_WINDOW_MAX     2678400        /* 31 days, in seconds */
 
 
 typedef enum {
@@ -60,15 +51,6 @@ typedef struct {
 } api_key_record_t;
 
 
-/* An address range; an IPv4 range mapped into IPv6 is given as IPv4. */
-
-typedef struct {
-    int               family;                 /* AF_INET, AF_INET6 */
-    unsigned          len;                    /* bits that count */
-    unsigned char     address[16];            /* network order, 4 or 16 */
-} api_key_cidr_t;
-
-
 /*
  * Reads a record from the n fields of the hash of id (API_KEY_ID_LEN bytes).
  * ttl is the Redis key's own time to live in ms or -1, now Unix ms: the
@@ -100,35 +82,6 @@ int64_t api_key_record_seconds(int64_t ms);
 size_t api_key_record_size(const api_key_record_t *record);
 api_key_record_t *api_key_record_copy(void *mem,
     const api_key_record_t *record);
-
-
-/*
- * The rules for one part of a record each; the admin API asks them as well.
- * 0 when it is well-formed, else -1.  rate_parse reads "100/60".
- */
-
-int api_key_name_check(const api_key_str_t *name);
-int api_key_scope_check(const api_key_str_t *scope);
-int api_key_cidr_check(const api_key_str_t *cidr);
-int api_key_meta_name_check(const api_key_str_t *name);
-int api_key_meta_value_check(const api_key_str_t *value);
-int api_key_id_check(const api_key_str_t *id);
-int api_key_rate_parse(const api_key_str_t *text, uint32_t *limit,
-    uint32_t *window);
-
-
-/* Reads an address with or without "/len"; 0, or -1 when it is malformed. */
-
-int api_key_cidr_parse(const api_key_str_t *text, api_key_cidr_t *cidr);
-
-
-/*
- * Takes the first word off a list separated by single spaces.  Returns 1, or
- * 0 when list holds no more (data NULL).  Where the list begins or ends with
- * a space or has two in a row, a word is empty.
- */
-
-int api_key_list_next(api_key_str_t *list, api_key_str_t *word);
 
 
 #endif /* _API_KEY_RECORD_H_INCLUDED_ */
