@@ -1,19 +1,17 @@
 /*
  * Copyright (C) the ngx_http_api_key_module authors
  *
- * One worker's connection to one Redis server.  Sockets, timers and names are
- * nginx's.  A request is in one of two queues: "waiting" until the link is up,
- * "sent" until its last reply has come; who leaves them for good has its
- * handler called, exactly once.
+ * One worker's link to one Redis server: when it is made, kept and given up,
+ * and the bytes that go over it.
  */
 
 #include "ngx_http_api_key_redis.h"
+#include "ngx_http_api_key_dial.h"
 
 #include <ngx_event.h>
-#include <ngx_event_connect.h>
 
 
-#define NGX_HTTP_API_KEY_REDIS_QUEUE       4096         /* requests */
+#define NGX_HTTP_API_KEY_REDIS_QUEUE       4096         /* exchanges */
 #define NGX_HTTP_API_KEY_REDIS_RECV        16384
 
 /* milliseconds between attempts to connect; half of it is left to chance */
@@ -33,20 +31,6 @@ typedef enum {
 } ngx_http_api_key_redis_state_e;
 
 
-typedef struct {
-    ngx_queue_t                      queue;
-    ngx_http_api_key_redis_pt        handler;
-    void                            *data;
-    ngx_msec_t                       deadline;
-    uint64_t                         sent;         /* microseconds */
-    ngx_uint_t                       expected;
-    ngx_uint_t                       received;
-    ngx_uint_t                       retry;
-    ngx_str_t                        bytes;
-    ngx_http_api_key_reply_t        *replies[1];
-} ngx_http_api_key_redis_request_t;
-
-
 struct ngx_http_api_key_redis_s {
     ngx_http_api_key_redis_conf_t   *conf;
     ngx_http_api_key_redis_listener_t  *listener;
@@ -58,17 +42,14 @@ struct ngx_http_api_key_redis_s {
     ngx_msec_t                       connected;
     ngx_msec_t                       heard;
     ngx_uint_t                       failures;
-    ngx_uint_t                       next_addr;
     ngx_uint_t                       out_of_step;  /* a handler says so */
 
-    ngx_resolver_ctx_t              *resolving;
+    ngx_http_api_key_dial_t          dial;
     ngx_connection_t                *connection;
     ngx_http_api_key_resp_t         *resp;
     ngx_buf_t                        out;
 
-    ngx_queue_t                      waiting;
-    ngx_queue_t                      sent;
-    ngx_uint_t                       nrequests;
+    ngx_http_api_key_pipeline_t      pipeline;
 
     ngx_event_t                      timer;        /* connect or back-off */
     ngx_event_t                      deadline;
@@ -77,9 +58,7 @@ struct ngx_http_api_key_redis_s {
 
 
 static void ngx_http_api_key_redis_connect(ngx_http_api_key_redis_t *redis);
-static void ngx_http_api_key_redis_resolved(ngx_resolver_ctx_t *ctx);
-static void ngx_http_api_key_redis_open(ngx_http_api_key_redis_t *redis,
-    struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *name);
+static void ngx_http_api_key_redis_dialed(void *data, ngx_connection_t *c);
 static ngx_int_t ngx_http_api_key_redis_connected(
     ngx_http_api_key_redis_t *redis);
 static void ngx_http_api_key_redis_greeted(void *data,
@@ -87,15 +66,11 @@ static void ngx_http_api_key_redis_greeted(void *data,
 static void ngx_http_api_key_redis_fail(ngx_http_api_key_redis_t *redis,
     ngx_http_api_key_error_e kind, const char *reason, ngx_str_t *detail);
 static void ngx_http_api_key_redis_close(ngx_http_api_key_redis_t *redis);
-static void ngx_http_api_key_redis_lose(ngx_http_api_key_redis_t *redis,
-    ngx_queue_t *queue);
 
 static void ngx_http_api_key_redis_timer(ngx_event_t *ev);
 static void ngx_http_api_key_redis_deadline(ngx_event_t *ev);
 static void ngx_http_api_key_redis_set_deadline(
     ngx_http_api_key_redis_t *redis);
-static void ngx_http_api_key_redis_expire(ngx_http_api_key_redis_t *redis,
-    ngx_queue_t *from, ngx_queue_t *lost);
 
 static void ngx_http_api_key_redis_write(ngx_event_t *wev);
 static void ngx_http_api_key_redis_flush(ngx_event_t *ev);
@@ -107,9 +82,6 @@ static ngx_int_t ngx_http_api_key_redis_replies(
 
 static uint64_t ngx_http_api_key_redis_clock(void);
 static void ngx_http_api_key_redis_release(ngx_http_api_key_redis_t *redis);
-
-static ngx_http_api_key_redis_request_t *ngx_http_api_key_redis_request(
-    ngx_http_api_key_command_t *commands, ngx_uint_t n);
 
 
 ngx_http_api_key_redis_t *
@@ -128,8 +100,19 @@ ngx_http_api_key_redis_create(ngx_http_api_key_redis_conf_t *conf,
     redis->log = cycle->log;
     redis->since = ngx_time();
 
-    ngx_queue_init(&redis->waiting);
-    ngx_queue_init(&redis->sent);
+    redis->dial.store = &conf->store;
+    redis->dial.server = conf->server;
+    redis->dial.resolver = conf->resolver;
+    redis->dial.log = cycle->log;
+    redis->dial.handler = ngx_http_api_key_redis_dialed;
+    redis->dial.data = redis;
+
+    /* a dead name server must leave time for the known address */
+
+    redis->dial.timeout = ngx_min(conf->resolver_timeout,
+                                  conf->connect_timeout / 2 + 1);
+
+    ngx_http_api_key_pipeline_init(&redis->pipeline);
 
     redis->timer.handler = ngx_http_api_key_redis_timer;
     redis->timer.data = redis;
@@ -155,10 +138,16 @@ ngx_http_api_key_redis_create(ngx_http_api_key_redis_conf_t *conf,
 void
 ngx_http_api_key_redis_destroy(ngx_http_api_key_redis_t *redis)
 {
+    ngx_queue_t  lost;
+
     ngx_http_api_key_redis_close(redis);
 
-    ngx_http_api_key_redis_lose(redis, &redis->sent);
-    ngx_http_api_key_redis_lose(redis, &redis->waiting);
+    /* nobody may ask again */
+    redis->state = NGX_HTTP_API_KEY_REDIS_BACKING_OFF;
+
+    ngx_queue_init(&lost);
+    ngx_http_api_key_pipeline_break(&redis->pipeline, 0, &lost);
+    ngx_http_api_key_pipeline_lose(&lost);
 
     if (redis->deadline.timer_set) {
         ngx_del_timer(&redis->deadline);
@@ -181,8 +170,8 @@ ngx_http_api_key_redis_send(ngx_http_api_key_redis_t *redis,
     ngx_http_api_key_command_t *commands, ngx_uint_t n, ngx_uint_t flags,
     ngx_http_api_key_redis_pt handler, void *data)
 {
-    ngx_uint_t                         room;
-    ngx_http_api_key_redis_request_t  *request;
+    ngx_uint_t                    room;
+    ngx_http_api_key_exchange_t  *exchange;
 
     if (redis->state == NGX_HTTP_API_KEY_REDIS_BACKING_OFF) {
         return NGX_ERROR;
@@ -194,25 +183,25 @@ ngx_http_api_key_redis_send(ngx_http_api_key_redis_t *redis,
         room /= 2;
     }
 
-    if (redis->nrequests >= room) {
+    if (redis->pipeline.n >= room) {
         ngx_log_error(NGX_LOG_INFO, redis->log, 0,
                       "api key store \"%V\": the queue to Redis is full",
                       &redis->conf->store);
         return NGX_ERROR;
     }
 
-    request = ngx_http_api_key_redis_request(commands, n);
-    if (request == NULL) {
+    exchange = ngx_http_api_key_exchange_create(commands, n);
+    if (exchange == NULL) {
         return NGX_ERROR;
     }
 
-    request->handler = handler;
-    request->data = data;
-    request->retry = flags & NGX_HTTP_API_KEY_REDIS_RETRY;
-    request->deadline = ngx_current_msec + redis->conf->timeout;
+    exchange->handler = handler;
+    exchange->data = data;
+    exchange->retry = flags & NGX_HTTP_API_KEY_REDIS_RETRY;
+    exchange->deadline = ngx_current_msec + redis->conf->timeout;
 
     if (redis->state == NGX_HTTP_API_KEY_REDIS_CONNECTING) {
-        request->deadline += redis->conf->connect_timeout;
+        exchange->deadline += redis->conf->connect_timeout;
 
     } else {
         /*
@@ -223,11 +212,10 @@ ngx_http_api_key_redis_send(ngx_http_api_key_redis_t *redis,
                                                   : &ngx_posted_events);
     }
 
-    ngx_queue_insert_tail(&redis->waiting, &request->queue);
-    redis->nrequests++;
+    ngx_http_api_key_pipeline_wait(&redis->pipeline, exchange);
 
     if (!redis->deadline.timer_set) {
-        ngx_add_timer(&redis->deadline, request->deadline - ngx_current_msec);
+        ngx_add_timer(&redis->deadline, exchange->deadline - ngx_current_msec);
     }
 
     return NGX_OK;
@@ -260,118 +248,26 @@ ngx_http_api_key_redis_up(ngx_http_api_key_redis_t *redis, time_t *since)
 static void
 ngx_http_api_key_redis_connect(ngx_http_api_key_redis_t *redis)
 {
-    ngx_url_t           *url;
-    ngx_addr_t          *addr;
-    ngx_resolver_ctx_t  *ctx, temp;
-
-    url = redis->conf->server;
-
     redis->state = NGX_HTTP_API_KEY_REDIS_CONNECTING;
     ngx_add_timer(&redis->timer, redis->conf->connect_timeout);
 
-    if (redis->conf->resolver) {
-        ngx_memzero(&temp, sizeof(ngx_resolver_ctx_t));
-        temp.name = url->host;
-
-        ctx = ngx_resolve_start(redis->conf->resolver, &temp);
-
-        if (ctx && ctx != NGX_NO_RESOLVER) {
-            ctx->name = url->host;
-            ctx->handler = ngx_http_api_key_redis_resolved;
-            ctx->data = redis;
-
-            /* a dead name server must leave time for the known address */
-
-            ctx->timeout = ngx_min(redis->conf->resolver_timeout,
-                                   redis->conf->connect_timeout / 2 + 1);
-
-            redis->resolving = ctx;
-
-            if (ngx_resolve_name(ctx) == NGX_OK) {
-                return;
-            }
-
-            redis->resolving = NULL;
-        }
-    }
-
-    addr = &url->addrs[redis->next_addr++ % url->naddrs];
-
-    ngx_http_api_key_redis_open(redis, addr->sockaddr, addr->socklen,
-                                &addr->name);
+    ngx_http_api_key_dial(&redis->dial);
 }
 
 
 static void
-ngx_http_api_key_redis_resolved(ngx_resolver_ctx_t *ctx)
+ngx_http_api_key_redis_dialed(void *data, ngx_connection_t *c)
 {
-    socklen_t                  socklen;
-    ngx_str_t                 *name;
-    ngx_url_t                 *url;
-    ngx_addr_t                *known;
-    ngx_sockaddr_t             sockaddr;
-    ngx_resolver_addr_t       *addr;
-    ngx_http_api_key_redis_t  *redis;
+    ngx_http_api_key_redis_t  *redis = data;
 
-    redis = ctx->data;
-    url = redis->conf->server;
-    redis->resolving = NULL;
-
-    if (ctx->state || ctx->naddrs == 0) {
-        ngx_log_error(NGX_LOG_WARN, redis->log, 0,
-                      "api key store \"%V\": %V could not be resolved "
-                      "(%i: %s), its last known address is used",
-                      &redis->conf->store, &ctx->name, ctx->state,
-                      ngx_resolver_strerror(ctx->state));
-
-        known = &url->addrs[redis->next_addr++ % url->naddrs];
-        ngx_memcpy(&sockaddr, known->sockaddr, known->socklen);
-        socklen = known->socklen;
-        name = &known->name;
-
-    } else {
-        addr = &ctx->addrs[redis->next_addr++ % ctx->naddrs];
-        ngx_memcpy(&sockaddr, addr->sockaddr, addr->socklen);
-        socklen = addr->socklen;
-        name = &url->url;
-
-        ngx_inet_set_port(&sockaddr.sockaddr, url->port);
-    }
-
-    ngx_resolve_name_done(ctx);
-
-    ngx_http_api_key_redis_open(redis, &sockaddr.sockaddr, socklen, name);
-}
-
-
-static void
-ngx_http_api_key_redis_open(ngx_http_api_key_redis_t *redis,
-    struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *name)
-{
-    ngx_int_t               rc;
-    ngx_connection_t       *c;
-    ngx_peer_connection_t   peer;
-
-    ngx_memzero(&peer, sizeof(ngx_peer_connection_t));
-
-    peer.sockaddr = sockaddr;
-    peer.socklen = socklen;
-    peer.name = name;
-    peer.get = ngx_event_get_peer;
-    peer.log = redis->log;
-    peer.log_error = NGX_ERROR_ERR;
-
-    rc = ngx_event_connect_peer(&peer);
-
-    redis->connection = peer.connection;
-
-    if (rc == NGX_ERROR || rc == NGX_BUSY || rc == NGX_DECLINED) {
+    if (c == NULL) {
         ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_CONNECT,
                                     "connect() failed", NULL);
         return;
     }
 
-    c = redis->connection;
+    redis->connection = c;
+
     c->data = redis;
     c->idle = (redis->listener && redis->listener->leaving && !ngx_exiting);
     c->read->handler = ngx_http_api_key_redis_read;
@@ -385,7 +281,7 @@ ngx_http_api_key_redis_open(ngx_http_api_key_redis_t *redis,
         return;
     }
 
-    if (rc == NGX_OK) {
+    if (c->write->ready) {
         /* a unix socket connects at once */
         ngx_post_event(c->write, &ngx_posted_events);
     }
@@ -397,14 +293,11 @@ ngx_http_api_key_redis_open(ngx_http_api_key_redis_t *redis,
 static ngx_int_t
 ngx_http_api_key_redis_connected(ngx_http_api_key_redis_t *redis)
 {
-    int                                err;
-    socklen_t                          len;
-    ngx_uint_t                         n;
-    u_char                             database[NGX_INT_T_LEN];
-    ngx_str_t                          auth[3], select[2], ping;
-    ngx_connection_t                  *c;
-    ngx_http_api_key_command_t         commands[3];
-    ngx_http_api_key_redis_request_t  *request;
+    int                           err;
+    socklen_t                     len;
+    ngx_connection_t             *c;
+    ngx_http_api_key_greeting_t   greeting;
+    ngx_http_api_key_exchange_t  *exchange;
 
     c = redis->connection;
 
@@ -422,53 +315,23 @@ ngx_http_api_key_redis_connected(ngx_http_api_key_redis_t *redis)
         return NGX_ERROR;
     }
 
-    n = 0;
+    ngx_http_api_key_greeting(&greeting, &redis->conf->login);
 
-    if (redis->conf->password.len) {
-        ngx_str_set(&auth[0], "AUTH");
-        auth[1] = redis->conf->username;
-        auth[2] = redis->conf->password;
+    exchange = ngx_http_api_key_exchange_create(greeting.commands, greeting.n);
 
-        commands[n].argv = auth;
-        commands[n].argc = 3;
-
-        if (redis->conf->username.len == 0) {
-            auth[1] = redis->conf->password;
-            commands[n].argc = 2;
-        }
-
-        n++;
-    }
-
-    if (redis->conf->database) {
-        ngx_str_set(&select[0], "SELECT");
-        select[1].data = database;
-        select[1].len = ngx_sprintf(database, "%ui", redis->conf->database)
-                        - database;
-
-        commands[n].argv = select;
-        commands[n++].argc = 2;
-    }
-
-    ngx_str_set(&ping, "PING");
-    commands[n].argv = &ping;
-    commands[n++].argc = 1;
-
-    request = ngx_http_api_key_redis_request(commands, n);
-    if (request == NULL) {
+    if (exchange == NULL) {
         ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_CONNECT,
                                     "no memory", NULL);
         return NGX_ERROR;
     }
 
-    request->handler = ngx_http_api_key_redis_greeted;
-    request->data = redis;
-    request->deadline = ngx_current_msec + redis->conf->connect_timeout;
+    exchange->handler = ngx_http_api_key_redis_greeted;
+    exchange->data = redis;
+    exchange->deadline = ngx_current_msec + redis->conf->connect_timeout;
 
-    ngx_queue_insert_tail(&redis->sent, &request->queue);
-    redis->nrequests++;
+    ngx_http_api_key_pipeline_send(&redis->pipeline, exchange);
 
-    if (ngx_http_api_key_redis_append(redis, &request->bytes) != NGX_OK) {
+    if (ngx_http_api_key_redis_append(redis, &exchange->bytes) != NGX_OK) {
         ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_CONNECT,
                                     "no memory", NULL);
         return NGX_ERROR;
@@ -482,39 +345,20 @@ static void
 ngx_http_api_key_redis_greeted(void *data, ngx_http_api_key_reply_t **replies)
 {
     ngx_str_t                 *error;
-    ngx_uint_t                 i, n;
+    const char                *reason;
     ngx_http_api_key_redis_t  *redis = data;
+    ngx_http_api_key_error_e   kind;
 
     if (replies == NULL) {
         /* whoever called knows that the link has failed */
         return;
     }
 
-    n = 1 + (redis->conf->password.len != 0) + (redis->conf->database != 0);
-
-    for (i = 0; i < n; i++) {
-
-        if (replies[i]->type == NGX_HTTP_API_KEY_REPLY_ERROR) {
-            error = &replies[i]->str;
-
-            /* a Redis that cannot save says so to PING, and answers reads */
-
-            if (i == n - 1 && error->len > 8
-                && ngx_strncmp(error->data, "MISCONF ", 8) == 0)
-            {
-                continue;
-            }
-
-            ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_REFUSED,
-                                        "the greeting was refused", error);
-            return;
-        }
-
-        if (replies[i]->type != NGX_HTTP_API_KEY_REPLY_STRING) {
-            ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_PROTOCOL,
-                                        "an unexpected greeting", NULL);
-            return;
-        }
+    reason = ngx_http_api_key_greeting_refused(&redis->conf->login, replies,
+                                               &kind, &error);
+    if (reason) {
+        ngx_http_api_key_redis_fail(redis, kind, reason, error);
+        return;
     }
 
     ngx_del_timer(&redis->timer);
@@ -550,11 +394,10 @@ static void
 ngx_http_api_key_redis_fail(ngx_http_api_key_redis_t *redis,
     ngx_http_api_key_error_e kind, const char *reason, ngx_str_t *detail)
 {
-    ngx_str_t                          none;
-    ngx_uint_t                         level, again;
-    ngx_msec_t                         delay;
-    ngx_queue_t                       *q, lost;
-    ngx_http_api_key_redis_request_t  *request;
+    ngx_str_t    none;
+    ngx_uint_t   level, again;
+    ngx_msec_t   delay;
+    ngx_queue_t  lost;
 
     ngx_http_api_key_count(redis->conf->counters,
                            NGX_HTTP_API_KEY_COUNT_ERRORS + kind, 1);
@@ -601,35 +444,12 @@ ngx_http_api_key_redis_fail(ngx_http_api_key_redis_t *redis,
 
     ngx_queue_init(&lost);
 
-    while (!ngx_queue_empty(&redis->sent)) {
-        q = ngx_queue_last(&redis->sent);
-        ngx_queue_remove(q);
-
-        request = ngx_queue_data(q, ngx_http_api_key_redis_request_t, queue);
-
-        if (again && request->retry
-            && (ngx_msec_int_t) (request->deadline - ngx_current_msec) > 0)
-        {
-            request->retry = 0;
-            request->received = 0;
-            ngx_queue_insert_head(&redis->waiting, q);
-            continue;
-        }
-
-        ngx_queue_insert_head(&lost, q);
-    }
+    ngx_http_api_key_pipeline_break(&redis->pipeline, again, &lost);
 
     if (again) {
         ngx_http_api_key_redis_connect(redis);
 
     } else {
-
-        while (!ngx_queue_empty(&redis->waiting)) {
-            q = ngx_queue_head(&redis->waiting);
-            ngx_queue_remove(q);
-            ngx_queue_insert_tail(&lost, q);
-        }
-
         delay = ngx_min(NGX_HTTP_API_KEY_REDIS_BACKOFF
                         << ngx_min(redis->failures, 8),
                         NGX_HTTP_API_KEY_REDIS_BACKOFF_MAX);
@@ -641,7 +461,7 @@ ngx_http_api_key_redis_fail(ngx_http_api_key_redis_t *redis,
                       delay / 2 + (ngx_msec_t) ngx_random() % (delay / 2));
     }
 
-    ngx_http_api_key_redis_lose(redis, &lost);
+    ngx_http_api_key_pipeline_lose(&lost);
     ngx_http_api_key_redis_set_deadline(redis);
 }
 
@@ -653,10 +473,7 @@ ngx_http_api_key_redis_close(ngx_http_api_key_redis_t *redis)
         ngx_del_timer(&redis->timer);
     }
 
-    if (redis->resolving) {
-        ngx_resolve_name_done(redis->resolving);
-        redis->resolving = NULL;
-    }
+    ngx_http_api_key_dial_cancel(&redis->dial);
 
     if (redis->connection) {
         ngx_close_connection(redis->connection);
@@ -671,25 +488,6 @@ ngx_http_api_key_redis_close(ngx_http_api_key_redis_t *redis)
     redis->out.pos = redis->out.start;
     redis->out.last = redis->out.start;
     redis->out_of_step = 0;
-}
-
-
-static void
-ngx_http_api_key_redis_lose(ngx_http_api_key_redis_t *redis,
-    ngx_queue_t *queue)
-{
-    ngx_queue_t                       *q;
-    ngx_http_api_key_redis_request_t  *request;
-
-    while (!ngx_queue_empty(queue)) {
-        q = ngx_queue_head(queue);
-        ngx_queue_remove(q);
-        redis->nrequests--;
-
-        request = ngx_queue_data(q, ngx_http_api_key_redis_request_t, queue);
-        request->handler(request->data, NULL);
-        ngx_free(request);
-    }
 }
 
 
@@ -711,25 +509,19 @@ ngx_http_api_key_redis_timer(ngx_event_t *ev)
 static void
 ngx_http_api_key_redis_deadline(ngx_event_t *ev)
 {
-    ngx_queue_t                        lost;
-    ngx_uint_t                         stalled;
-    ngx_http_api_key_redis_t          *redis = ev->data;
-    ngx_http_api_key_redis_request_t  *request;
+    ngx_uint_t                    stalled;
+    ngx_queue_t                   lost;
+    ngx_http_api_key_redis_t     *redis = ev->data;
+    ngx_http_api_key_exchange_t  *exchange;
 
-    stalled = 0;
+    exchange = ngx_http_api_key_pipeline_sent(&redis->pipeline);
+
+    stalled = redis->state == NGX_HTTP_API_KEY_REDIS_UP && exchange
+              && ngx_http_api_key_exchange_late(exchange);
+
     ngx_queue_init(&lost);
-
-    if (redis->state == NGX_HTTP_API_KEY_REDIS_UP
-        && !ngx_queue_empty(&redis->sent))
-    {
-        request = ngx_queue_data(ngx_queue_head(&redis->sent),
-                                 ngx_http_api_key_redis_request_t, queue);
-
-        stalled = (ngx_msec_int_t) (request->deadline - ngx_current_msec) <= 0;
-    }
-
-    ngx_http_api_key_redis_expire(redis, &redis->waiting, &lost);
-    ngx_http_api_key_redis_lose(redis, &lost);
+    ngx_http_api_key_pipeline_expire(&redis->pipeline, &lost);
+    ngx_http_api_key_pipeline_lose(&lost);
 
     if (stalled) {
         /* replies match by order: what is late cannot be skipped */
@@ -743,53 +535,14 @@ ngx_http_api_key_redis_deadline(ngx_event_t *ev)
 
 
 static void
-ngx_http_api_key_redis_expire(ngx_http_api_key_redis_t *redis,
-    ngx_queue_t *from, ngx_queue_t *lost)
-{
-    ngx_queue_t                       *q, *next;
-    ngx_http_api_key_redis_request_t  *request;
-
-    for (q = ngx_queue_head(from); q != ngx_queue_sentinel(from); q = next) {
-        next = ngx_queue_next(q);
-        request = ngx_queue_data(q, ngx_http_api_key_redis_request_t, queue);
-
-        if ((ngx_msec_int_t) (request->deadline - ngx_current_msec) <= 0) {
-            ngx_queue_remove(q);
-            ngx_queue_insert_tail(lost, q);
-        }
-    }
-}
-
-
-/* Both queues are in the order of their deadlines: the heads come first. */
-
-static void
 ngx_http_api_key_redis_set_deadline(ngx_http_api_key_redis_t *redis)
 {
-    ngx_uint_t                         i;
-    ngx_queue_t                       *queues[2];
-    ngx_msec_int_t                     left, least;
-    ngx_http_api_key_redis_request_t  *request;
+    ngx_msec_t  left;
 
-    queues[0] = &redis->sent;
-    queues[1] = &redis->waiting;
+    left = ngx_http_api_key_pipeline_left(&redis->pipeline);
 
-    least = NGX_MAX_INT32_VALUE;
-
-    for (i = 0; i < 2; i++) {
-        if (ngx_queue_empty(queues[i])) {
-            continue;
-        }
-
-        request = ngx_queue_data(ngx_queue_head(queues[i]),
-                                 ngx_http_api_key_redis_request_t, queue);
-
-        left = (ngx_msec_int_t) (request->deadline - ngx_current_msec);
-        least = ngx_min(least, ngx_max(left, 1));
-    }
-
-    if (least != NGX_MAX_INT32_VALUE) {
-        ngx_add_timer(&redis->deadline, (ngx_msec_t) least);
+    if (left != NGX_TIMER_INFINITE) {
+        ngx_add_timer(&redis->deadline, left);
 
     } else if (redis->deadline.timer_set) {
         ngx_del_timer(&redis->deadline);
@@ -807,7 +560,7 @@ ngx_http_api_key_redis_write(ngx_event_t *wev)
     redis = c->data;
 
     if (redis->state == NGX_HTTP_API_KEY_REDIS_CONNECTING
-        && ngx_queue_empty(&redis->sent)
+        && ngx_http_api_key_pipeline_sent(&redis->pipeline) == NULL
         && ngx_http_api_key_redis_connected(redis) != NGX_OK)
     {
         return;
@@ -822,13 +575,12 @@ ngx_http_api_key_redis_write(ngx_event_t *wev)
 static void
 ngx_http_api_key_redis_flush(ngx_event_t *ev)
 {
-    ssize_t                            n;
-    uint64_t                           now;
-    ngx_queue_t                       *q;
-    ngx_msec_int_t                     left;
-    ngx_connection_t                  *c;
-    ngx_http_api_key_redis_t          *redis = ev->data;
-    ngx_http_api_key_redis_request_t  *request;
+    ssize_t                       n;
+    uint64_t                      now;
+    ngx_msec_int_t                left;
+    ngx_connection_t             *c;
+    ngx_http_api_key_redis_t     *redis = ev->data;
+    ngx_http_api_key_exchange_t  *exchange;
 
     c = redis->connection;
 
@@ -838,28 +590,29 @@ ngx_http_api_key_redis_flush(ngx_event_t *ev)
 
     now = ngx_http_api_key_redis_clock();
 
-    while (redis->state == NGX_HTTP_API_KEY_REDIS_UP
-           && !ngx_queue_empty(&redis->waiting))
-    {
-        q = ngx_queue_head(&redis->waiting);
-        request = ngx_queue_data(q, ngx_http_api_key_redis_request_t, queue);
+    while (redis->state == NGX_HTTP_API_KEY_REDIS_UP) {
+        exchange = ngx_http_api_key_pipeline_waiting(&redis->pipeline);
 
-        if (ngx_http_api_key_redis_append(redis, &request->bytes) != NGX_OK) {
+        if (exchange == NULL) {
+            break;
+        }
+
+        if (ngx_http_api_key_redis_append(redis, &exchange->bytes) != NGX_OK) {
             ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_CONNECT,
                                         "no memory", NULL);
             return;
         }
 
-        ngx_queue_remove(q);
-        ngx_queue_insert_tail(&redis->sent, q);
-        request->sent = now;
+        ngx_http_api_key_pipeline_remove(&redis->pipeline, exchange);
+        ngx_http_api_key_pipeline_send(&redis->pipeline, exchange);
+        exchange->sent = now;
 
         /* the time to connect is over, what is left is for the answer */
 
-        left = (ngx_msec_int_t) (request->deadline - ngx_current_msec);
+        left = (ngx_msec_int_t) (exchange->deadline - ngx_current_msec);
 
         if (left > (ngx_msec_int_t) redis->conf->timeout) {
-            request->deadline = ngx_current_msec + redis->conf->timeout;
+            exchange->deadline = ngx_current_msec + redis->conf->timeout;
         }
     }
 
@@ -984,12 +737,12 @@ ngx_http_api_key_redis_read(ngx_event_t *rev)
 static ngx_int_t
 ngx_http_api_key_redis_replies(ngx_http_api_key_redis_t *redis)
 {
-    uint64_t                           now;
-    ngx_int_t                          rc;
-    ngx_str_t                          error;
-    ngx_connection_t                  *c;
-    ngx_http_api_key_reply_t          *reply;
-    ngx_http_api_key_redis_request_t  *request;
+    uint64_t                      now;
+    ngx_int_t                     rc;
+    ngx_str_t                     error;
+    ngx_connection_t             *c;
+    ngx_http_api_key_reply_t     *reply;
+    ngx_http_api_key_exchange_t  *exchange;
 
     c = redis->connection;
 
@@ -1021,31 +774,28 @@ ngx_http_api_key_redis_replies(ngx_http_api_key_redis_t *redis)
             continue;
         }
 
-        if (rc == NGX_ERROR || ngx_queue_empty(&redis->sent)) {
+        exchange = ngx_http_api_key_pipeline_sent(&redis->pipeline);
+
+        if (rc == NGX_ERROR || exchange == NULL) {
             ngx_http_api_key_redis_fail(redis, NGX_HTTP_API_KEY_ERROR_PROTOCOL,
                                         "a reply nobody waits for", NULL);
             return NGX_ERROR;
         }
 
-        request = ngx_queue_data(ngx_queue_head(&redis->sent),
-                                 ngx_http_api_key_redis_request_t, queue);
+        exchange->replies[exchange->received++] = reply;
 
-        request->replies[request->received++] = reply;
-
-        if (request->received < request->expected) {
+        if (exchange->received < exchange->expected) {
             continue;
         }
 
-        ngx_queue_remove(&request->queue);
-        redis->nrequests--;
+        ngx_http_api_key_pipeline_remove(&redis->pipeline, exchange);
 
-        if (request->sent) {
+        if (exchange->sent) {
             ngx_http_api_key_count_time(redis->conf->counters,
-                                        now - request->sent);
+                                        now - exchange->sent);
         }
 
-        request->handler(request->data, request->replies);
-        ngx_free(request);
+        ngx_http_api_key_exchange_end(exchange, exchange->replies);
 
         if (redis->connection != c) {
             /* the greeting was refused */
@@ -1061,7 +811,7 @@ ngx_http_api_key_redis_replies(ngx_http_api_key_redis_t *redis)
         ngx_http_api_key_redis_release(redis);
     }
 
-    if (redis->nrequests == 0 && redis->deadline.timer_set) {
+    if (redis->pipeline.n == 0 && redis->deadline.timer_set) {
         ngx_del_timer(&redis->deadline);
     }
 
@@ -1082,63 +832,16 @@ ngx_http_api_key_redis_clock(void)
 }
 
 
-/* Frees the replies, unless some belong to a request that waits for more. */
+/* Frees the replies, unless some belong to an exchange that waits for more. */
 
 static void
 ngx_http_api_key_redis_release(ngx_http_api_key_redis_t *redis)
 {
-    ngx_http_api_key_redis_request_t  *request;
+    ngx_http_api_key_exchange_t  *exchange;
 
-    if (!ngx_queue_empty(&redis->sent)) {
-        request = ngx_queue_data(ngx_queue_head(&redis->sent),
-                                 ngx_http_api_key_redis_request_t, queue);
+    exchange = ngx_http_api_key_pipeline_sent(&redis->pipeline);
 
-        if (request->received) {
-            return;
-        }
+    if (exchange == NULL || exchange->received == 0) {
+        ngx_http_api_key_resp_release(redis->resp);
     }
-
-    ngx_http_api_key_resp_release(redis->resp);
-}
-
-
-/* A request and the bytes of its commands in one block. */
-
-static ngx_http_api_key_redis_request_t *
-ngx_http_api_key_redis_request(ngx_http_api_key_command_t *commands,
-    ngx_uint_t n)
-{
-    u_char                            *p;
-    size_t                             head, size;
-    ngx_uint_t                         i;
-    ngx_http_api_key_redis_request_t  *request;
-
-    head = sizeof(ngx_http_api_key_redis_request_t)
-           + n * sizeof(ngx_http_api_key_reply_t *);
-    size = head;
-
-    for (i = 0; i < n; i++) {
-        size += ngx_http_api_key_resp_length(&commands[i]);
-    }
-
-    p = ngx_alloc(size, ngx_cycle->log);
-    if (p == NULL) {
-        return NULL;
-    }
-
-    request = (ngx_http_api_key_redis_request_t *) p;
-    ngx_memzero(request, head);
-
-    request->expected = n;
-    request->bytes.data = p + head;
-
-    p += head;
-
-    for (i = 0; i < n; i++) {
-        p = ngx_http_api_key_resp_write(p, &commands[i]);
-    }
-
-    request->bytes.len = p - request->bytes.data;
-
-    return request;
 }

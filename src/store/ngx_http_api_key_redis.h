@@ -1,8 +1,8 @@
 /*
  * Copyright (C) the ngx_http_api_key_module authors
  *
- * One worker's connection to one Redis server: commands queue, replies match
- * by order.
+ * One worker's link to one Redis server: it is made, and made anew when it
+ * breaks; commands queue, replies match by order.
  */
 
 #ifndef _NGX_HTTP_API_KEY_REDIS_H_INCLUDED_
@@ -13,6 +13,8 @@
 #include <ngx_core.h>
 
 #include "ngx_http_api_key_counters.h"
+#include "ngx_http_api_key_greeting.h"
+#include "ngx_http_api_key_pipeline.h"
 #include "ngx_http_api_key_resp.h"
 
 
@@ -23,9 +25,7 @@ typedef struct {
     ngx_str_t                    store;            /* name, for the log */
     ngx_str_t                    purpose;          /* a word before "Redis" */
     ngx_url_t                   *server;
-    ngx_str_t                    username;
-    ngx_str_t                    password;         /* len 0 is none */
-    ngx_uint_t                   database;
+    ngx_http_api_key_login_t     login;
     ngx_msec_t                   connect_timeout;
     ngx_msec_t                   timeout;
     ngx_resolver_t              *resolver;         /* NULL: none configured */
@@ -56,17 +56,6 @@ typedef struct {
 } ngx_http_api_key_redis_listener_t;
 
 
-/*
- * Called exactly once for each accepted send: with one reply for each command,
- * or with NULL when no whole answer came within the deadline.  Any of the
- * replies may be an error.  They live until the handler returns.  It is never
- * called from within ngx_http_api_key_redis_send().
- */
-
-typedef void (*ngx_http_api_key_redis_pt)(void *data,
-    ngx_http_api_key_reply_t **replies);
-
-
 /* Reads only: sent once more, on a new connection, when this one breaks. */
 #define NGX_HTTP_API_KEY_REDIS_RETRY  0x1
 
@@ -93,9 +82,9 @@ void ngx_http_api_key_redis_destroy(ngx_http_api_key_redis_t *redis);
 
 
 /*
- * Queues n commands as one pipeline; their bytes are copied.  Returns NGX_OK
- * when the handler is going to be called, or NGX_ERROR when it is not: the
- * link is down and backing off, the queue is full, or memory is short.
+ * Queues n commands, to be sent together; their bytes are copied.  Returns
+ * NGX_OK when the handler is going to be called, later, or NGX_ERROR when it is
+ * not: the link is down and backing off, the queue is full, or memory is short.
  */
 
 ngx_int_t ngx_http_api_key_redis_send(ngx_http_api_key_redis_t *redis,

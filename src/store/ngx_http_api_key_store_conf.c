@@ -169,7 +169,8 @@ ngx_http_api_key_store_conf(ngx_conf_t *cf, ngx_http_api_key_store_t *store)
         store->redis_conf.server = server;
     }
 
-    if (store->redis_conf.username.len && store->redis_conf.password.len == 0)
+    if (store->redis_conf.login.username.len
+        && store->redis_conf.login.password.len == 0)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"username\" requires \"password_file\"");
@@ -252,7 +253,7 @@ ngx_http_api_key_store_zones(ngx_conf_t *cf, ngx_http_api_key_store_t *store)
 
     name.len = ngx_sprintf(name.data, "api_key rates %V %V/%ui %V",
                            &store->name, &store->redis_conf.server->url,
-                           store->redis_conf.database, &store->prefix)
+                           store->redis_conf.login.database, &store->prefix)
                - name.data;
 
     store->rate = ngx_http_api_key_rate_add(cf, &name);
@@ -271,7 +272,7 @@ ngx_http_api_key_store_zones(ngx_conf_t *cf, ngx_http_api_key_store_t *store)
 
     p = ngx_sprintf(name.data, "api_key cache %V %V/%ui %V", &store->name,
                     &store->redis_conf.server->url,
-                    store->redis_conf.database, &store->prefix);
+                    store->redis_conf.login.database, &store->prefix);
 
     for (i = 0; i < store->npeppers; i++) {
         pepper = api_key_digest_pepper(store->digests[i]);
@@ -429,7 +430,7 @@ ngx_http_api_key_store_username(ngx_conf_t *cf,
         return ngx_http_api_key_store_invalid(cf, 1);
     }
 
-    store->redis_conf.username = value[1];
+    store->redis_conf.login.username = value[1];
 
     return NGX_CONF_OK;
 }
@@ -443,7 +444,8 @@ ngx_http_api_key_store_password_file(ngx_conf_t *cf,
 
     value = cf->args->elts;
 
-    if (ngx_http_api_key_file_line(cf, &value[1], &store->redis_conf.password)
+    if (ngx_http_api_key_file_line(cf, &value[1],
+                                   &store->redis_conf.login.password)
         != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -468,7 +470,7 @@ ngx_http_api_key_store_database(ngx_conf_t *cf,
         return ngx_http_api_key_store_invalid(cf, 1);
     }
 
-    store->redis_conf.database = n;
+    store->redis_conf.login.database = n;
 
     return NGX_CONF_OK;
 }
