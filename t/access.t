@@ -140,6 +140,8 @@ is(status("/all/?k%65y=$key"), 200, 'and are decoded');
 is(status("/all/?key=$encoded"), 200, 'query values are decoded');
 is(status('/all/', Authorization => "Bearer $key"), 200, 'bearer');
 is(status('/all/', Authorization => "bearer  $key"), 200, 'bearer, no case');
+is(status('/all/', h($key), Authorization => 'Beare'), 200,
+    'too short for this scheme');
 is(status('/all/', Authorization => "Basic $key"), 401, 'another scheme');
 is(status('/all/', Cookie => "a=1; key=$key; b=2"), 200, 'cookie');
 
