@@ -38,13 +38,4 @@ char *ngx_http_api_key_admin_tokens(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 
-/*
- * Reads "header:NAME", "bearer", "query:NAME" or "cookie:NAME".  Returns
- * NGX_ERROR when it is none of them, and logs nothing.
- */
-
-ngx_int_t ngx_http_api_key_source(ngx_conf_t *cf, ngx_str_t *text,
-    ngx_http_api_key_source_t *source);
-
-
 #endif /* _NGX_HTTP_API_KEY_DIRECTIVES_H_INCLUDED_ */

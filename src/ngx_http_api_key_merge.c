@@ -8,8 +8,8 @@
 #include "ngx_http_api_key_merge.h"
 #include "ngx_http_api_key_admin.h"
 #include "ngx_http_api_key_clear.h"
-#include "ngx_http_api_key_directives.h"
 #include "ngx_http_api_key_find.h"
+#include "ngx_http_api_key_source.h"
 
 
 static ngx_int_t ngx_http_api_key_merge_challenge(ngx_conf_t *cf,

@@ -12,6 +12,7 @@
 #include "ngx_http_api_key_find.h"
 #include "ngx_http_api_key_mask.h"
 #include "ngx_http_api_key_merge.h"
+#include "ngx_http_api_key_source.h"
 #include "ngx_http_api_key_variables.h"
 
 
