@@ -376,7 +376,10 @@ test(async t => {
     await page.route('**/v1/keys/*', route => route.fulfill({ status: 502,
         contentType: 'text/html', body: '<h1>Bad Gateway</h1>' }));
     await click('disable stock sync');
-    await t.sees(page.getByText('(Status 502.)'), 'an error of another server');
+    await t.sees(page.getByRole('status').getByText('The server is back.'),
+                 'an error of another server is over with the next answer');
+    await t.sees(page.getByRole('status').getByText('(Status 502.)'),
+                 'and what it did can still be read');
 
     await page.unrouteAll();
     await page.route('**/v1/keys', route => route.fulfill({ status: 409,

@@ -350,27 +350,30 @@ async function attempt(f, own) {
 }
 
 
-/* Redis is away: said once, and taken back when it answers */
+/*
+ * Redis or the server is away: said once, and taken back when it answers.  What
+ * has failed meanwhile stays to be read.
+ */
 
 let down = null;
 
 
 function outage(problem) {
-    const text = problem.code === 'network'
-        ? 'The server cannot be reached. '
-        : 'Redis cannot be reached. Keys can be neither listed nor changed '
-          + 'until it is back. ';
+    const who = problem.code === 'unavailable' ? 'Redis' : 'The server';
 
     if (!session.open) {
         return;
     }
 
-    if (down !== problem.code) {
-        $('outage-text').textContent = text + 'This page tries again by itself '
+    if (down !== who) {
+        $('outage-text').textContent = `${who} cannot be reached. `
+            + (who === 'Redis' ? 'Keys can be neither listed nor changed until '
+                                 + 'it is back. ' : '')
+            + 'This page tries again by itself '
             + `(since ${LOCAL_CLOCK.format(new Date())}).`;
     }
 
-    down = problem.code;
+    down = who;
     show($('outage'), true);
     schedule();
 }
@@ -381,7 +384,10 @@ function recovered() {
         return;
     }
 
-    say(down === 'network' ? 'The server is back.' : 'Redis is back.');
+    const failed = $('message-box').classList.contains('bad')
+                   ? $('message').textContent + ' ' : '';
+
+    say(`${failed}${down} is back.`);
 
     down = null;
     show($('outage'), false);
