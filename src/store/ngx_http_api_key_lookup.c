@@ -47,9 +47,9 @@ struct ngx_http_api_key_flights_s {
 
 static uint64_t ngx_http_api_key_lookup_trust(
     ngx_http_api_key_store_t *store);
-static ngx_int_t ngx_http_api_key_lookup_unpack(const u_char *mark,
-    const api_key_copy_t *copy, ngx_http_api_key_place_t *place,
-    api_key_record_t **record);
+static ngx_int_t ngx_http_api_key_lookup_get(ngx_http_api_key_store_t *store,
+    const u_char *mark, const api_key_trust_t *trust,
+    ngx_http_api_key_place_t *place, api_key_record_t **record, time_t *used);
 static ngx_queue_t *ngx_http_api_key_flights(ngx_http_api_key_store_t *store,
     const u_char *id);
 static ngx_http_api_key_flight_t *ngx_http_api_key_flight_find(
@@ -96,48 +96,38 @@ ngx_http_api_key_lookup_cached(ngx_http_api_key_store_t *store,
     const u_char *mark, ngx_http_api_key_place_t *place,
     api_key_record_t **record, time_t *used)
 {
-    api_key_copy_t   copy;
+    ngx_int_t        rc;
+    ngx_uint_t       result;
     api_key_trust_t  trust;
 
     if (store->cache == NULL) {
         return NGX_AGAIN;
     }
 
-    copy.data = ngx_http_api_key_packed;
-    copy.max = API_KEY_PACKED_MAX;
-
     trust.sequence = ngx_http_api_key_lookup_trust(store);
     trust.now = ngx_current_msec;
     trust.valid = store->cache_valid;
     trust.invalid = store->cache_invalid;
 
-    switch (ngx_http_api_key_cache_get(store->cache, mark, &trust, &copy)) {
+    rc = ngx_http_api_key_lookup_get(store, mark, &trust, place, record, used);
 
-    case API_KEY_CACHE_RECORD:
+    switch (rc) {
 
-        if (ngx_http_api_key_lookup_unpack(mark, &copy, place, record)
-            == NGX_OK)
-        {
-            *used = copy.used;
-            ngx_http_api_key_count(store->counters,
-                                   NGX_HTTP_API_KEY_COUNT_HIT, 1);
-            return NGX_OK;
-        }
-
+    case NGX_OK:
+        result = NGX_HTTP_API_KEY_COUNT_HIT;
         break;
 
-    case API_KEY_CACHE_UNKNOWN:
-        ngx_http_api_key_count(store->counters,
-                               NGX_HTTP_API_KEY_COUNT_NEGATIVE, 1);
-        return NGX_DECLINED;
+    case NGX_DECLINED:
+        result = NGX_HTTP_API_KEY_COUNT_NEGATIVE;
+        break;
 
     default:
-        break;
+        result = NGX_HTTP_API_KEY_COUNT_MISS;
     }
 
-    ngx_http_api_key_count(store->counters, NGX_HTTP_API_KEY_COUNT_MISS, 1);
+    ngx_http_api_key_count(store->counters, result, 1);
 
-    return NGX_AGAIN;
+    return rc;
 }
 
 
@@ -151,8 +141,8 @@ ngx_http_api_key_lookup_stale(ngx_http_api_key_store_t *store,
     const u_char *mark, ngx_http_api_key_place_t *place,
     api_key_record_t **record)
 {
+    time_t           used;
     ngx_msec_t       heard;
-    api_key_copy_t   copy;
     api_key_trust_t  trust;
 
     if (store->cache == NULL || store->cache_stale == 0
@@ -177,18 +167,13 @@ ngx_http_api_key_lookup_stale(ngx_http_api_key_store_t *store,
     trust.valid = store->cache_valid;
     trust.invalid = 0;
 
-    copy.data = ngx_http_api_key_packed;
-    copy.max = API_KEY_PACKED_MAX;
-
-    if (ngx_http_api_key_cache_get(store->cache, mark, &trust, &copy)
-        != API_KEY_CACHE_RECORD)
+    if (ngx_http_api_key_lookup_get(store, mark, &trust, place, record, &used)
+        != NGX_OK)
     {
         return NGX_DECLINED;
     }
 
-    if (ngx_http_api_key_lookup_unpack(mark, &copy, place, record) != NGX_OK
-        || (*record)->state != API_KEY_ACTIVE)
-    {
+    if ((*record)->state != API_KEY_ACTIVE) {
         *record = NULL;
         return NGX_DECLINED;
     }
@@ -223,25 +208,48 @@ ngx_http_api_key_lookup_trust(ngx_http_api_key_store_t *store)
 }
 
 
-static ngx_int_t
-ngx_http_api_key_lookup_unpack(const u_char *mark, const api_key_copy_t *copy,
-    ngx_http_api_key_place_t *place, api_key_record_t **record)
-{
-    void    *mem;
-    size_t   size;
+/*
+ * What the cache holds: NGX_OK and a record, NGX_DECLINED: there is no such
+ * key, NGX_AGAIN: nothing that is trusted, or no memory for it.
+ */
 
-    size = api_key_unpack_size(copy->data, copy->len);
+static ngx_int_t
+ngx_http_api_key_lookup_get(ngx_http_api_key_store_t *store,
+    const u_char *mark, const api_key_trust_t *trust,
+    ngx_http_api_key_place_t *place, api_key_record_t **record, time_t *used)
+{
+    void            *mem;
+    size_t           size;
+    api_key_copy_t   copy;
+
+    copy.data = ngx_http_api_key_packed;
+    copy.max = API_KEY_PACKED_MAX;
+
+    switch (ngx_http_api_key_cache_get(store->cache, mark, trust, &copy)) {
+
+    case API_KEY_CACHE_RECORD:
+        break;
+
+    case API_KEY_CACHE_UNKNOWN:
+        return NGX_DECLINED;
+
+    default:
+        return NGX_AGAIN;
+    }
+
+    size = api_key_unpack_size(copy.data, copy.len);
 
     if (size == 0) {
-        return NGX_ERROR;
+        return NGX_AGAIN;
     }
 
     mem = ngx_http_api_key_place_alloc(place, size);
     if (mem == NULL) {
-        return NGX_ERROR;
+        return NGX_AGAIN;
     }
 
-    *record = api_key_unpack(mem, mark, copy->data, copy->len);
+    *record = api_key_unpack(mem, mark, copy.data, copy.len);
+    *used = copy.used;
 
     return NGX_OK;
 }
