@@ -11,10 +11,12 @@ my $proxy = $t->proxy($redis);
 
 my $api = Gate::Admin->new($t, 'timeout 300ms;', '', <<'EOC');
         location /far/ { api_key_admin far; }
+        location /late/ { api_key_admin late; }
     }
     api_key_store far {
         server %%PROXY%%; prefix shop:; timeout 200ms; connect_timeout 200ms;
     }
+    api_key_store late { server %%PROXY%%; prefix shop:; timeout 5s; }
     server {
         listen 127.0.0.1:%%PORT_3%%;
         location / { return 204; }
@@ -38,6 +40,7 @@ sub state {
 }
 
 sub far { $api->call($_[0], "../far/$_[1]", $_[2]) }
+sub late { $api->call($_[0], "../late/$_[1]", $_[2]) }
 
 sub health {
     my ($r) = @_;
@@ -190,16 +193,18 @@ is($api->call('GET', '../far/', undef, token => undef)->status, 200,
 is($api->call('GET', '../far/v1/health', undef, token => undef)->status, 401,
     'a token is asked for');
 
+# from here on everything takes its time, so nothing has a short deadline
+
 $proxy->mode('pass');
-$t->until(sub { far('GET', 'v1/health')->status == 200 });
+ok($t->until(sub { late('GET', 'v1/health')->status == 200 }), 'back again');
 
 # replies in pieces, and late ones
 
 $proxy->mode('split');
-is(far('GET', 'v1/keys?limit=1')->status, 200, 'byte by byte');
+is(late('GET', 'v1/keys?limit=1')->status, 200, 'byte by byte');
 $proxy->mode('delay', 0.05);
-is(far('POST', 'v1/keys', { name => 'late' })->status, 201, 'late');
-is($api->call('GET', '../far/v1/keys', undef, h2 => 1)->status, 200,
+is(late('POST', 'v1/keys', { name => 'late' })->status, 201, 'late');
+is($api->call('GET', '../late/v1/keys', undef, h2 => 1)->status, 200,
     'late, HTTP/2');
 
 # who leaves does not harm who stays
@@ -209,10 +214,10 @@ my $auth = ['Authorization', "Bearer $Gate::Admin::WRITE",
 my $count = scalar @{$redis->cmd('ZRANGE', 'shop:keys', 0, -1)};
 
 $proxy->mode('delay', 0.1);
-my @left = map { my $c = $t->connect; $c->request('POST', '/far/v1/keys',
+my @left = map { my $c = $t->connect; $c->request('POST', '/late/v1/keys',
     headers => $auth, body => '{"name":"left"}'); $c } 1 .. 10;
 my $stays = $t->connect;
-$stays->request('POST', '/far/v1/keys', headers => $auth,
+$stays->request('POST', '/late/v1/keys', headers => $auth,
     body => '{"name":"stays"}');
 sleep 0.05;
 $_ % 2 ? $left[$_]->close : $left[$_]->reset for 0 .. $#left;
@@ -227,15 +232,15 @@ is(scalar @{$redis->cmd('ZRANGE', 'shop:keys', 0, -1)}, $count + 11,
 
 $proxy->mode('delay', 0.02);
 my $c = $t->connect;
-$c->request('GET', '/far/v1/keys?limit=1', headers => $auth);
-$c->request('HEAD', '/far/v1/keys?limit=1', headers => $auth);
-$c->request('POST', '/far/v1/keys', headers => $auth, body => '{"name":"a"}');
-$c->request('POST', '/far/v1/keys', headers => $auth, body => '{"name":}');
-$c->request('GET', '/far/v1/nothing', headers => $auth, body => 'x' x 100);
-$c->request('GET', '/far/v1/health', headers => $auth, body => 'x' x 5000);
-$c->request('DELETE', '/far/v1/clear', headers => $auth);
-$c->request('PUT', '/far/v1/clear', body => '{}');
-$c->request('GET', '/far/v1/health', headers => $auth);
+$c->request('GET', '/late/v1/keys?limit=1', headers => $auth);
+$c->request('HEAD', '/late/v1/keys?limit=1', headers => $auth);
+$c->request('POST', '/late/v1/keys', headers => $auth, body => '{"name":"a"}');
+$c->request('POST', '/late/v1/keys', headers => $auth, body => '{"name":}');
+$c->request('GET', '/late/v1/nothing', headers => $auth, body => 'x' x 100);
+$c->request('GET', '/late/v1/health', headers => $auth, body => 'x' x 5000);
+$c->request('DELETE', '/late/v1/clear', headers => $auth);
+$c->request('PUT', '/late/v1/clear', body => '{}');
+$c->request('GET', '/late/v1/health', headers => $auth);
 is(join(' ', map { $c->response->status } 1 .. 9),
     '200 200 201 400 404 200 204 401 200', 'pipelined');
 $c->close;
@@ -244,12 +249,12 @@ $c->close;
 
 $c = $t->connect;
 my $body = '{"name":"slow"}';
-$c->send("POST /far/v1/keys HTTP/1.1\r\nHost: x\r\nContent-Type: "
+$c->send("POST /late/v1/keys HTTP/1.1\r\nHost: x\r\nContent-Type: "
     . "application/json\r\nAuthorization: Bearer $Gate::Admin::WRITE\r\n"
     . 'Content-Length: ' . length($body) . "\r\n\r\n");
 for my $byte (split //, $body) { $c->send($byte); sleep 0.005 }
 is($c->response->status, 201, 'byte by byte');
-$c->send("POST /far/v1/keys HTTP/1.1\r\nHost: x\r\nContent-Type: "
+$c->send("POST /late/v1/keys HTTP/1.1\r\nHost: x\r\nContent-Type: "
     . "application/json\r\nAuthorization: Bearer $Gate::Admin::WRITE\r\n"
     . "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n");
 sleep 0.02;
@@ -257,17 +262,17 @@ $c->send("5\r\n{\"nam\r\n"); sleep 0.02;
 $c->send("a\r\ne\":\"slow\"}\r\n"); sleep 0.02;
 $c->send("0\r\n\r\n");
 is($c->response->status, 201, 'chunk by chunk');
-$c->send("POST /far/v1/keys HTTP/1.1\r\nHost: x\r\nContent-Type: "
+$c->send("POST /late/v1/keys HTTP/1.1\r\nHost: x\r\nContent-Type: "
     . "application/json\r\nAuthorization: Bearer $Gate::Admin::WRITE\r\n"
     . "Content-Length: 100\r\n\r\n{");
 $c->reset;
-is(far('GET', 'v1/health')->status, 200, 'a body that never ends');
+is(late('GET', 'v1/health')->status, 200, 'a body that never ends');
 
 # a reload lets parked requests end
 
 $proxy->mode('delay', 0.1);
 $c = $t->connect;
-$c->request('POST', '/far/v1/keys', headers => $auth, body => '{"name":"r"}',
+$c->request('POST', '/late/v1/keys', headers => $auth, body => '{"name":"r"}',
     close => 1);
 sleep 0.05;
 $t->reload;

@@ -245,7 +245,9 @@ ok($t->until(sub { n(numbers(), 'redis_up', server => $t->expand('%%REDIS%%'))
 
 # nothing that a client chose
 
-my $text = scrape();
+my $text;
+ok($t->until(sub { defined n(numbers($text = scrape()), 'armed') }),
+    'what only Redis knows is told again, by whichever worker is asked');
 unlike($text, qr/nobodys|never-heard|\Q$good\E|\Q$id\E|good|erp/,
     'no label holds anything of a client or of a key');
 like($_, qr/^(?:\#\ (?:HELP|TYPE)\ nginx_api_key_\w+\ \S.*
