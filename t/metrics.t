@@ -241,13 +241,13 @@ is(n($now, 'armed'), undef, 'what only Redis knows is not told');
 $redis->start;
 ok($t->until(sub { n(numbers(), 'redis_up', server => $t->expand('%%REDIS%%'))
     eq '1' }), 'up again');
+my $text;
+ok($t->until(sub { defined n(numbers($text = scrape()), 'armed') }),
+    'what only Redis knows is told again, by whichever worker is asked');
 
 
 # nothing that a client chose
 
-my $text;
-ok($t->until(sub { defined n(numbers($text = scrape()), 'armed') }),
-    'what only Redis knows is told again, by whichever worker is asked');
 unlike($text, qr/nobodys|never-heard|\Q$good\E|\Q$id\E|good|erp/,
     'no label holds anything of a client or of a key');
 like($_, qr/^(?:\#\ (?:HELP|TYPE)\ nginx_api_key_\w+\ \S.*
