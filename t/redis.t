@@ -20,12 +20,14 @@ $t->conf(<<"EOC");
     log_format k '\$api_key_status';
     access_log %%TESTDIR%%/k.log k;
     api_key_store shop { server $address; cache off; }
+    api_key_store late { server $address; prefix shop:; cache off; timeout 5s; }
     api_key_store unix { server %%REDIS_SOCKET%%; prefix shop:; cache off; }
     api_key_store far { server $address; database 99; prefix shop:; cache off; }
     api_key_store six { server $six_address; prefix shop:; cache off; }
     server {
         listen 127.0.0.1:%%PORT_0%%;
         location /far/ { api_key far; root %%TESTDIR%%; }
+        location /late/ { api_key late; alias %%TESTDIR%%/; }
         location /six/ { api_key six; root %%TESTDIR%%; }
         location / { api_key shop; root %%TESTDIR%%; }
         location /unix/ { api_key unix; root %%TESTDIR%%; }
@@ -42,6 +44,7 @@ my $unknown = 'a-key-that-nobody-knows';
 
 sub get { $t->get('/x', 'X-API-Key' => $_[0] // $key) }
 sub status { get(@_)->status }
+sub late { $t->get('/late/x', 'X-API-Key' => $_[0] // $key)->status }
 
 is(status(), 200, 'by TCP');
 is($t->get('/unix/', 'X-API-Key' => $unix)->status, 404, 'by a unix socket');
@@ -55,7 +58,8 @@ SKIP: {
 }
 
 is(status($unknown), 401, 'unknown');
-is($proxy->open, 1, 'one connection of the worker');
+is(late(), 200, 'by another store');
+is($proxy->open, 2, 'one connection of the worker for each');
 
 # what the record says cannot be trusted
 
@@ -104,11 +108,11 @@ is(status(), 200, 'a dropped connection is not noticed') for 1 .. 3;
 cmp_ok($proxy->count, '>', $n, 'there is a new one');
 
 $proxy->mode('split');
-is(status(), 200, 'byte by byte');
-is(status($unknown), 401, 'and unknown');
+is(late(), 200, 'byte by byte');
+is(late($unknown), 401, 'and unknown');
 
-$proxy->mode('delay', 0.1);
-is(status(), 200, 'late, but in time');
+$proxy->mode('delay', 0.3);
+is(late(), 200, 'late, but in time');
 
 my $start = time;
 $proxy->mode('deaf');
