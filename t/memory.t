@@ -188,10 +188,13 @@ fail_each('clear, armed', 200, 'DELETE', '/clear/', [h($key)], after => sub {
 $t->disarm;
 
 
-# Redis is away
+# Redis is away: what is known stays so, and it is known once nobody asks for it
 
 for my $known ($key, $large) {
-    $t->until(sub { $t->get('/away/', h($known))->status == 200 });
+    ok($t->until(sub {
+        my $asked = asked();
+        status('/away/', $known) == 200 && asked() == $asked;
+    }), 'known');
 }
 $proxy->mode('refuse');
 fail_each('stale', 200, 'GET', '/away/', [h($key)]);
